@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one event schema: what a run observed, one fact a line.
+
+A line of `events.jsonl` is one JSON object with sorted keys and no spaces:
+`{"fields":{…},"kind":"process-exit","node":"r1","sequence":7,"time_ns":1200}`.
+Host facts (load, addresses, durations in host time) never become events.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from windtunnel.errors import ProtocolError
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One observed fact.
+
+    Attributes:
+        time_ns: lab time; negative while the lab is being set up.
+        sequence: 0, 1, 2 … over the whole run.
+        kind: "lab-begin", "process-start", "process-exit", "link", "step",
+            "check", "finding", "lab-end" …
+        node: where; empty when it concerns the whole lab.
+        fields: JSON values that belong to the kind.
+    """
+
+    time_ns: int
+    sequence: int
+    kind: str
+    node: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_line(self) -> str:
+        """Encode as one line without its newline; equal events give equal bytes."""
+        record = {
+            "time_ns": self.time_ns,
+            "sequence": self.sequence,
+            "kind": self.kind,
+            "node": self.node,
+            "fields": dict(self.fields),
+        }
+        return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+    @classmethod
+    def from_line(cls, line: str) -> Event:
+        """Decode one line.
+
+        Raises:
+            ProtocolError: when the line is not an event, as the last line of a
+                killed run may be; drop it.
+        """
+        try:
+            record = json.loads(line)
+            return cls(
+                time_ns=record["time_ns"],
+                sequence=record["sequence"],
+                kind=record["kind"],
+                node=record["node"],
+                fields=record["fields"],
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise ProtocolError(f"not an event: {line[:80]!r}") from error

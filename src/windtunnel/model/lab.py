@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A lab as the engine sees it: plain, frozen, complete.
+
+Whatever wrote it (a lab file, the Python API, an import), a `LabSpec` has all
+defaults applied, all names unique, all addresses and interface names given.
+Nothing here is checked again later: `windtunnel.model.check` did it.
+Times are integer nanoseconds of lab time (zero is when the lab begins).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class Distribution(Enum):
+    """The distributions of delay that netem knows (`tc-netem(8)`)."""
+
+    UNIFORM = "uniform"
+    NORMAL = "normal"
+    PARETO = "pareto"
+    PARETONORMAL = "paretonormal"
+
+
+@dataclass(frozen=True, slots=True)
+class Impairment:
+    """What a link does to packets that leave one of its ends.
+
+    Attributes:
+        delay_ns: added to each packet, 0 or more.
+        jitter_ns: spread around `delay_ns`, at most `delay_ns`.
+        distribution: of the jitter.
+        loss: share of packets lost, 0.0 to 1.0; so are the next three.
+        duplicate: share sent twice.
+        reorder: share sent at once instead of after `delay_ns`, which it needs.
+        corrupt: share with one bit flipped.
+        rate_bps: bits a second; None is unlimited.
+        queue_packets: packets that may wait (netem's `limit`); None is netem's 1000.
+    """
+
+    delay_ns: int = 0
+    jitter_ns: int = 0
+    distribution: Distribution = Distribution.UNIFORM
+    loss: float = 0.0
+    duplicate: float = 0.0
+    reorder: float = 0.0
+    corrupt: float = 0.0
+    rate_bps: int | None = None
+    queue_packets: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One interface: where a link or network meets a node.
+
+    Attributes:
+        node: the node's name.
+        interface: the interface's name in that node, 1 to 15 bytes.
+        mac: "02:00:5e:10:00:01"; None lets the engine draw one from the seed.
+        addresses: with prefix length, "10.0.0.1/30" or "fd00::1/64"; may be empty.
+        impairment: on what this end sends.
+    """
+
+    node: str
+    interface: str
+    mac: str | None = None
+    addresses: tuple[str, ...] = ()
+    impairment: Impairment = Impairment()
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSpec:
+    """A cable between two interfaces.
+
+    Attributes:
+        name: unique; "r1-r2" when the user gave none.
+        ends: the two interfaces.
+        mtu_bytes: 68 to 65535.
+        up: whether it carries packets when the lab begins.
+    """
+
+    name: str
+    ends: tuple[Endpoint, Endpoint]
+    mtu_bytes: int = 1500
+    up: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSpec:
+    """A switch that many interfaces join. Impairments as with links, per member."""
+
+    name: str
+    members: tuple[Endpoint, ...]
+    mtu_bytes: int = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class FileSpec:
+    """A file that a node finds when it starts.
+
+    Attributes:
+        path: absolute, in the node.
+        content: its bytes, templates already rendered.
+        mode: permission bits.
+        owner: "user" or "user:group", looked up in the node; root by default.
+    """
+
+    path: str
+    content: bytes
+    mode: int = 0o644
+    owner: str = "root"
+
+
+@dataclass(frozen=True, slots=True)
+class TextMatch:
+    """What a text must look like. Every part that is given must hold.
+
+    Attributes:
+        text: must occur in it.
+        regex: must be found in it (`re.search`, multi-line).
+        json: must be contained in it, read as JSON: mappings by subset, lists
+            and scalars by equality.
+        path: where in the JSON document to look first, "a.b[0].c"; empty is the whole.
+    """
+
+    text: str | None = None
+    regex: str | None = None
+    json: Any = None
+    path: str = ""
+
+
+class Outcome(Enum):
+    """How a process must have ended when the lab stops."""
+
+    EXITED = "exited"
+    RUNNING = "running"
+    KILLED = "killed"
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What is expected of a process.
+
+    Attributes:
+        outcome: how it ends; None accepts every end.
+        status: its exit status, for EXITED.
+        stdout: what it must have printed.
+    """
+
+    outcome: Outcome | None = None
+    status: int = 0
+    stdout: TextMatch | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessSpec:
+    """A program that runs beside the steps.
+
+    Attributes:
+        name: unique in its node; names the files of its output.
+        node: where.
+        command: a shell command line (`/bin/sh -c`).
+        start_ns: when.
+        env: added to the node's environment.
+        timeout_ns: killed after so long; None is never.
+        expect: judged when the lab stops.
+    """
+
+    name: str
+    node: str
+    command: str
+    start_ns: int = 0
+    env: tuple[tuple[str, str], ...] = ()
+    timeout_ns: int | None = None
+    expect: Expectation = Expectation()
+
+
+@dataclass(frozen=True, slots=True)
+class LinkChange:
+    """Take a link up or down, or give it other impairments.
+
+    Attributes:
+        link: the link's name.
+        up: the new state; None leaves it.
+        impairment: for both directions; None leaves them.
+    """
+
+    link: str
+    up: bool | None = None
+    impairment: Impairment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Run a command to its end.
+
+    Attributes:
+        node: where.
+        command: a shell command line.
+        match: what its stdout must look like; None is anything.
+        status: the exit status that it must have; None is any.
+        within_ns: repeat it until it fits, for at most so long; None is one try.
+        every_ns: the pause between two tries.
+    """
+
+    node: str
+    command: str
+    match: TextMatch | None = None
+    status: int | None = 0
+    within_ns: int | None = None
+    every_ns: int = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that the lab does at a virtual time.
+
+    Attributes:
+        at_ns: when; steps of the same time are done in the order of the file.
+        name: for people; unique.
+        action: what.
+        check: whether a failure of a command is a failed check (True) or is
+            only recorded (False).
+    """
+
+    at_ns: int
+    name: str
+    action: LinkChange | Command
+    check: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureSpec:
+    """Write what passes an interface to a pcapng file (tcpdump in the node)."""
+
+    node: str
+    interface: str
+    filter: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """A machine.
+
+    Attributes:
+        name: 1 to 63 letters, digits, "-", "_" or "."; also its host name.
+        sysctls: ("net.ipv4.ip_forward", "1"); set before its interfaces go up.
+        env: of every process in it.
+        exec: shell command lines, run in order before the lab's time zero.
+        files: that it finds when it starts.
+        syscall_cost_ns: virtual time for each syscall.
+    """
+
+    name: str
+    sysctls: tuple[tuple[str, str], ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    exec: tuple[str, ...] = ()
+    files: tuple[FileSpec, ...] = ()
+    syscall_cost_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LabSpec:
+    """A whole lab.
+
+    Attributes:
+        name: of the lab; also of its folder of runs.
+        seed: 0 to 2**64 - 1; every random choice derives from it.
+        stop_ns: when the lab ends; None is after the last step and validation.
+        memory_bytes: of the shared kernel.
+        clock_ns: the wall clock at lab time zero, nanoseconds since 1970 UTC.
+        nodes, links, networks, processes, captures: in the order of the file.
+        steps: in the order in which they are done.
+        validations: done at the end, in order; their `at_ns` is ignored.
+        root: a directory of the host to use as the nodes' root file system; "/"
+            is the host's own.
+    """
+
+    name: str
+    seed: int = 0
+    stop_ns: int | None = None
+    memory_bytes: int = 1 << 30
+    clock_ns: int = 1_893_456_000_000_000_000
+    nodes: tuple[NodeSpec, ...] = ()
+    links: tuple[LinkSpec, ...] = ()
+    networks: tuple[NetworkSpec, ...] = ()
+    processes: tuple[ProcessSpec, ...] = ()
+    steps: tuple[Step, ...] = ()
+    validations: tuple[Step, ...] = ()
+    captures: tuple[CaptureSpec, ...] = ()
+    root: str = "/"
+    source: str = field(default="", compare=False)
