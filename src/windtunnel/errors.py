@@ -157,7 +157,9 @@ class StateError(WindtunnelError):
 
     exit_status = ExitStatus.USAGE
 
-    def __init__(self, message: str, *, state: str = "", required: str = "", hint: str = "") -> None:
+    def __init__(
+        self, message: str, *, state: str = "", required: str = "", hint: str = ""
+    ) -> None:
         super().__init__(message, hint=hint)
         self.state = state
         self.required = required

@@ -1,1 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
+"""What guests talk to: backends of virtio devices over vhost-user."""

@@ -1,1 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Plain data: labs, events, units, and loading a lab file."""
