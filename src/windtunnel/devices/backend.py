@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A vhost-user back end: the part that all devices share.
+
+A device listens on a socket in the guest's scratch directory; the guest
+connects while it boots, tells where its memory and queues are, and then kicks
+queues by messages that we acknowledge. So a kick happens at a definite virtual
+instant, while its guest waits for us. Interrupts go the other way, and only
+while no guest runs.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from windtunnel.errors import ProtocolError, StateError
+from windtunnel.wire import vhost_user
+from windtunnel.wire.vhost_user import Request
+from windtunnel.wire.virtqueue import GuestMemory, Piece, Virtqueue
+
+FEATURE_VERSION_1 = 1 << 32
+_RECEIVE_BYTES = 8192
+_FILES_MAX = 8  # UML sends at most 2 with a message
+
+
+class Model(Protocol):
+    """What makes a device that device."""
+
+    features: int
+    """virtio feature bits beside VERSION_1."""
+
+    def configuration(self) -> bytes:
+        """The device's configuration space."""
+
+    def kicked(self, index: int, queue: Virtqueue) -> None:
+        """The driver has put requests into queue `index`."""
+
+
+class _QueueSettings:
+    """What the guest has told of one queue so far."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.base = 0
+        self.queue: Virtqueue | None = None
+
+
+class VhostUserBackend:
+    """One device's connection to its guest.
+
+    States: listening, then connected, then closed. `close` ends all of them.
+    """
+
+    def __init__(self, path: Path, model: Model) -> None:
+        """Listen on `path`, where nothing may be yet."""
+        self._model = model
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(str(path))
+        self._listener.listen(1)
+        self._connection: socket.socket | None = None
+        self._interrupts: socket.socket | None = None
+        self._buffer = b""
+        self._reply_buffer = b""
+        self._files: list[int] = []
+        self._pieces: list[Piece] = []
+        self._user_pieces: list[Piece] = []
+        self._maps: list[mmap.mmap] = []
+        self._queues: dict[int, _QueueSettings] = {}
+
+    def sources(self) -> list[tuple[socket.socket, Callable[[], None]]]:
+        """What to watch for reading now, and whom to call then."""
+        if self._connection is None:
+            return [(self._listener, self._accept)]
+        return [(self._connection, self._receive)]
+
+    @property
+    def ready(self) -> bool:
+        """Whether the guest has set up the device."""
+        return self._interrupts is not None and bool(self._queues)
+
+    def queue(self, index: int) -> Virtqueue | None:
+        """Queue `index`; None until the guest has told where it is."""
+        settings = self._queues.get(index)
+        return settings.queue if settings else None
+
+    def _accept(self) -> None:
+        self._connection, _ = self._listener.accept()
+
+    def _receive(self) -> None:
+        if self._connection is None:
+            raise StateError("device receives without a guest")
+        data, files, _, _ = socket.recv_fds(self._connection, _RECEIVE_BYTES, _FILES_MAX)
+        self._files += files
+        if not data:
+            self.close()
+            return
+        messages, self._buffer = vhost_user.parse_messages(self._buffer + data)
+        for message in messages:
+            self._handle(message)
+
+    def _handle(self, message: vhost_user.Message) -> None:
+        answer = self._answer(message)
+        if answer is None and message.need_reply:
+            answer = vhost_user.reply_u64(message.request, 0)
+        if answer is not None and self._connection is not None:
+            self._connection.sendall(answer.to_bytes())
+
+    def _answer(self, message: vhost_user.Message) -> vhost_user.Message | None:
+        payload = message.payload
+        match message.request:
+            case Request.GET_FEATURES:
+                features = (
+                    self._model.features
+                    | FEATURE_VERSION_1
+                    | vhost_user.FEATURE_PROTOCOL_FEATURES
+                )
+                return vhost_user.reply_u64(message.request, features)
+            case Request.GET_PROTOCOL_FEATURES:
+                return vhost_user.reply_u64(message.request, vhost_user.PROTOCOL_FEATURES)
+            case Request.GET_CONFIG:
+                return vhost_user.config_reply(payload, self._model.configuration())
+            case Request.SET_MEM_TABLE:
+                self._map_memory(vhost_user.parse_memory_table(payload))
+            case Request.SET_VRING_NUM:
+                index, number = vhost_user.parse_vring_state(payload)
+                self._settings(index).size = number
+            case Request.SET_VRING_BASE:
+                index, number = vhost_user.parse_vring_state(payload)
+                self._settings(index).base = number
+            case Request.SET_VRING_ADDR:
+                self._open_queue(vhost_user.parse_vring_address(payload))
+            case Request.SET_BACKEND_REQ_FD:
+                self._interrupts = socket.socket(fileno=self._take_file())
+            case Request.VRING_KICK:
+                index, _ = vhost_user.parse_vring_state(payload)
+                queue = self.queue(index)
+                if queue is not None:
+                    self._model.kicked(index, queue)
+            case _:
+                pass  # an acknowledgement is all that the rest needs
+        return None
+
+    def _settings(self, index: int) -> _QueueSettings:
+        return self._queues.setdefault(index, _QueueSettings())
+
+    def _take_file(self) -> int:
+        if not self._files:
+            raise ProtocolError("vhost-user: a message came without its file descriptor")
+        return self._files.pop(0)
+
+    def _map_memory(self, regions: tuple[vhost_user.MemoryRegion, ...]) -> None:
+        self._pieces, self._user_pieces = [], []
+        for region in regions:
+            file = self._take_file()
+            try:
+                mapping = mmap.mmap(file, region.offset_bytes + region.size_bytes)
+            except (ValueError, OSError) as error:
+                raise ProtocolError(f"vhost-user: guest memory cannot be mapped: {error}") from error
+            finally:
+                os.close(file)
+            self._maps.append(mapping)
+            memory = memoryview(mapping)[region.offset_bytes :]
+            self._pieces.append(Piece(region.guest_address, memory))
+            self._user_pieces.append(Piece(region.user_address, memory))
+
+    def _open_queue(self, address: vhost_user.VringAddress) -> None:
+        settings = self._settings(address.index)
+        # Rings are told by user address and descriptors by guest address; UML
+        # uses the same numbers for both.
+        settings.queue = Virtqueue(
+            GuestMemory(self._user_pieces),
+            size=settings.size,
+            desc=address.desc,
+            avail=address.avail,
+            used=address.used,
+            base=settings.base,
+        )
+
+    def send_interrupt(self, index: int) -> socket.socket:
+        """Interrupt the guest for queue `index`; no guest may be running.
+
+        Returns:
+            The socket on which the guest acknowledges; pass it to
+            `take_acknowledgement` when it is readable, before anything else
+            is sent.
+        """
+        if self._interrupts is None:
+            raise StateError("interrupt to a guest that has not set up its device")
+        self._interrupts.sendall(vhost_user.vring_call(index).to_bytes())
+        return self._interrupts
+
+    def take_acknowledgement(self) -> bool:
+        """Read what the guest answers; True once the acknowledgement is whole."""
+        if self._interrupts is None:
+            return True
+        data = self._interrupts.recv(_RECEIVE_BYTES)
+        if not data:
+            self.close()
+            return True
+        messages, self._reply_buffer = vhost_user.parse_messages(self._reply_buffer + data)
+        return bool(messages)
+
+    def close(self) -> None:
+        """Close everything; may be called again."""
+        for file in self._files:
+            os.close(file)
+        self._files = []
+        for connection in (self._connection, self._interrupts, self._listener):
+            if connection is not None:
+                connection.close()
+        self._connection = None
+        self._interrupts = None
+        self._queues = {}
+        self._pieces, self._user_pieces = [], []
+        for mapping in self._maps:
+            # A view may still be referred to by a caller's chain; the memory
+            # goes with the process then.
+            with suppress(BufferError):
+                mapping.close()
+        self._maps = []
+
+

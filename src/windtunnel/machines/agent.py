@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Our end of the conversation with the agent inside a guest.
+
+Requests go out as frames; answers and reports come in and are filed here. The
+channel never waits: whoever asked looks at the `Reply` or `RemoteProcess` after
+letting virtual time pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from windtunnel.errors import ProtocolError
+from windtunnel.wire import agent as wire
+from windtunnel.wire.agent import ExitReport, Failure, Frame, Kind, Namespaces, SpawnFlag
+
+FILE_CHUNK_BYTES = 256 * 1024
+"""How much of a file goes in one frame; below the frame's limit."""
+
+
+@dataclass(eq=False, slots=True)
+class Reply:
+    """The answer to a request.
+
+    Attributes:
+        done: whether it has come.
+        payload: of the OK.
+        failure: of the ERROR; None when all went well.
+        data: what a file that was read contains.
+    """
+
+    done: bool = False
+    payload: bytes = b""
+    failure: Failure | None = None
+    data: bytearray = field(default_factory=bytearray)
+
+
+Output = Callable[[bytes, bool], None]
+"""Called with what a process printed, and whether that was on stderr."""
+
+
+@dataclass(eq=False, slots=True)
+class RemoteProcess:
+    """A process in the guest.
+
+    Attributes:
+        number: ours, never used again in this world.
+        node: the node's number.
+        started: the answer to its start; its failure says why there is none.
+        start_ns: world time of the start.
+        exit: how it ended; None while it runs.
+        end_ns: world time of its end.
+    """
+
+    number: int
+    node: int
+    output: Output
+    start_ns: int
+    started: Reply = field(default_factory=Reply)
+    exit: ExitReport | None = None
+    end_ns: int | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended, or never began."""
+        return self.exit is not None or self.started.failure is not None
+
+
+class AgentChannel:
+    """Requests to and reports from one guest's agent."""
+
+    def __init__(
+        self,
+        *,
+        send: Callable[[bytes], None],
+        now_ns: Callable[[], int],
+        changed: Callable[[], None],
+    ) -> None:
+        """Create.
+
+        Args:
+            send: takes bytes for the guest.
+            now_ns: tells the world's time.
+            changed: called after a frame has been filed, perhaps while the
+                guest runs.
+        """
+        self._send = send
+        self._now_ns = now_ns
+        self._changed = changed
+        self._buffer = b""
+        self._numbers = count(1)
+        self._replies: dict[int, Reply] = {}
+        self._node_replies: dict[int, Reply] = {}
+        self._processes: dict[int, RemoteProcess] = {}
+        self.release: str | None = None
+        """The guest kernel's release, once the agent is ready."""
+
+    # ---- requests ----
+
+    def add_node(self, node: int, *, name: str, namespaces: Namespaces, root: str = "/") -> Reply:
+        """Make node number `node`; the OK's payload is read by `wire.agent.parse_node`."""
+        reply = self._node_replies[node] = Reply()
+        self._post(wire.node_add(node, name=name, namespaces=namespaces, root=root))
+        return reply
+
+    def spawn(
+        self,
+        node: int,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        output: Output,
+        directory: str = "/",
+        flags: SpawnFlag = SpawnFlag(0),
+        syscall_cost_ns: int = 0,
+    ) -> RemoteProcess:
+        """Start a process."""
+        number = next(self._numbers)
+        process = RemoteProcess(number, node, output, self._now_ns())
+        self._processes[number] = process
+        self._post(
+            wire.spawn(
+                node,
+                number,
+                argv,
+                env=env,
+                directory=directory,
+                flags=flags,
+                syscall_cost_ns=syscall_cost_ns,
+            )
+        )
+        return process
+
+    def feed(self, process: RemoteProcess, data: bytes) -> None:
+        """Give a process input."""
+        for at in range(0, len(data), FILE_CHUNK_BYTES):
+            chunk = data[at : at + FILE_CHUNK_BYTES]
+            self._post(Frame(Kind.INPUT, process.node, process.number, chunk))
+
+    def end_input(self, process: RemoteProcess) -> None:
+        """Let a process see the end of its input, behind what it was given."""
+        self._post(Frame(Kind.INPUT_END, process.node, process.number))
+
+    def signal(self, process: RemoteProcess, signal_number: int) -> None:
+        """Send a signal to a process and its group; nothing happens once it has ended."""
+        self._post(wire.signal(process.number, signal_number))
+
+    def resize(self, process: RemoteProcess, *, rows: int, columns: int) -> None:
+        """Tell a process's terminal its size, in characters."""
+        self._post(wire.resize(process.number, rows=rows, columns=columns))
+
+    def write_file(
+        self, node: int, path: str, content: bytes, *, mode: int = 0o644, owner: str = ""
+    ) -> Reply:
+        """Write a file whole; the reply is that of its last piece."""
+        reply = Reply()
+        starts = range(0, max(len(content), 1), FILE_CHUNK_BYTES)
+        for at in starts:
+            number = next(self._numbers)
+            # A failure of any piece ends in the one reply that the caller has.
+            self._replies[number] = reply if at == starts[-1] else _Passing(reply)
+            chunk = content[at : at + FILE_CHUNK_BYTES]
+            self._post(
+                wire.write_file(
+                    node, number, path, chunk, mode=mode, owner=owner, append=at > 0
+                )
+            )
+        return reply
+
+    def read_file(self, node: int, path: str) -> Reply:
+        """Read a file; its content is in the reply's `data`."""
+        number = next(self._numbers)
+        reply = self._replies[number] = Reply()
+        self._post(wire.read_file(node, number, path))
+        return reply
+
+    def sysctl(self, node: int, settings: Sequence[tuple[str, str]]) -> Reply:
+        """Set sysctls; names as paths below /proc/sys."""
+        number = next(self._numbers)
+        reply = self._replies[number] = Reply()
+        self._post(wire.sysctl(node, number, settings))
+        return reply
+
+    def power_off(self) -> None:
+        """End the guest in good order."""
+        self._post(Frame(Kind.POWER_OFF))
+
+    def _post(self, frame: Frame) -> None:
+        self._send(frame.to_bytes())
+
+    # ---- reports ----
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes from the guest."""
+        frames, self._buffer = wire.parse_frames(self._buffer + data)
+        for frame in frames:
+            self._file(frame)
+            self._changed()
+
+    def _file(self, frame: Frame) -> None:
+        match frame.kind:
+            case Kind.READY:
+                self.release = frame.payload.decode(errors="replace")
+            case Kind.OK | Kind.ERROR:
+                self._answer(frame)
+            case Kind.OUTPUT | Kind.ERROR_OUTPUT:
+                self._take_output(frame)
+            case Kind.EXIT:
+                process = self._processes.get(frame.number)
+                if process is None:
+                    raise ProtocolError(f"agent: end of process {frame.number}, which never began")
+                process.exit = wire.parse_exit(frame.payload)
+                process.end_ns = self._now_ns()
+            case _:
+                raise ProtocolError(f"agent: {frame.kind.name} is not for us")
+
+    def _answer(self, frame: Frame) -> None:
+        process = self._processes.get(frame.number)
+        if frame.number == 0:
+            reply = self._node_replies.pop(frame.node, None)
+        elif process is not None:
+            reply = process.started
+        else:
+            reply = self._replies.pop(frame.number, None)
+        if reply is None:
+            raise ProtocolError(f"agent: an answer to request {frame.number}, which nobody made")
+        if frame.kind is Kind.ERROR:
+            reply.failure = reply.failure or wire.parse_failure(frame.payload)
+        reply.payload = frame.payload
+        reply.done = True
+        if process is not None and reply.failure is not None:
+            process.end_ns = self._now_ns()
+
+    def _take_output(self, frame: Frame) -> None:
+        process = self._processes.get(frame.number)
+        if process is not None:
+            process.output(frame.payload, frame.kind is Kind.ERROR_OUTPUT)
+            return
+        reply = self._replies.get(frame.number)
+        if reply is not None:
+            reply.data += frame.payload
+
+
+class _Passing(Reply):
+    """The reply to one piece of many: it passes a failure on."""
+
+    __slots__ = ("_whole",)
+
+    def __init__(self, whole: Reply) -> None:
+        super().__init__()
+        self._whole = whole
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if name == "failure" and value is not None:
+            self._whole.failure = value  # type: ignore[assignment]

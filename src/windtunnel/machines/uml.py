@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""User Mode Linux: what a guest's command line says.
+
+Everything on the command line is the same on every host: the kernel mixes it
+into its random numbers, so one path with a random name in it would change every
+one of them. Paths are relative to the guest's scratch directory, which is the
+working directory of its process.
+
+Source: Documentation/virt/uml/, arch/um/kernel/um_arch.c, and our own patches
+(kernel/README.md) for `um_seed` and `um_spin_max`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CALENDAR_SOCKET = "calendar"
+CONSOLE_SOCKET = "console"
+INITRD = "initrd"
+
+SPIN_MAX_NS = 65536
+"""Default bound of the absorption rule: how late a spinning task may see the time."""
+
+
+@dataclass(frozen=True, slots=True)
+class UmlOptions:
+    """What makes one guest different from another.
+
+    Attributes:
+        seat: its number at the calendar, from 1.
+        seed: of all of its randomness, 64 bits.
+        memory_bytes: 32 MiB or more.
+        spin_max_ns: see `SPIN_MAX_NS`; 0 switches the absorption rule off.
+        extra: further words for the kernel, for those who know.
+    """
+
+    seat: int
+    seed: int
+    memory_bytes: int
+    spin_max_ns: int = SPIN_MAX_NS
+    extra: tuple[str, ...] = ()
+
+
+def arguments(options: UmlOptions) -> list[str]:
+    """The words behind the kernel's own path."""
+    return [
+        f"mem={options.memory_bytes >> 10}K",
+        f"time-travel=ext:{options.seat}:{CALENDAR_SOCKET}",
+        f"um_seed={options.seed:#x}",
+        f"um_spin_max={options.spin_max_ns}",
+        f"initrd={INITRD}",
+        "rdinit=/init",
+        f"virtio_uml.device={CONSOLE_SOCKET}:3",
+        "con=null",
+        "con0=null,fd:1",
+        "seccomp=on",
+        "umid=guest",
+        "uml_dir=uml",
+        "panic=-1",
+        "quiet",
+        *options.extra,
+    ]

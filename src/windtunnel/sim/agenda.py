@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is to happen when, in virtual time.
+
+A heap of (time, running number): two actions of the same instant are done in
+the order in which they were added, never by identity or by hash. The agenda
+does not decide who goes first between its actions and the guests; the loop
+does. Time is an integer of nanoseconds and never goes back.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+
+from windtunnel.errors import InternalError
+
+Action = Callable[[], None]
+
+
+@dataclass(slots=True)
+class Appointment:
+    """One entry of the agenda.
+
+    Attributes:
+        time_ns: when.
+        action: what; None once it is cancelled or done.
+    """
+
+    time_ns: int
+    action: Action | None
+
+    def cancel(self) -> None:
+        """Make sure that it does not happen; no effect once it has."""
+        self.action = None
+
+
+@dataclass(order=True, slots=True)
+class _Entry:
+    time_ns: int
+    number: int
+    appointment: Appointment = field(compare=False)
+
+
+class Agenda:
+    """The virtual clock and everything that is to happen."""
+
+    def __init__(self) -> None:
+        self._entries: list[_Entry] = []
+        self._numbers = count()
+        self._now_ns = 0
+
+    @property
+    def now_ns(self) -> int:
+        """The present instant, nanoseconds since the world began."""
+        return self._now_ns
+
+    def advance(self, time_ns: int) -> None:
+        """Move the clock forward.
+
+        Raises:
+            InternalError: when `time_ns` lies in the past: some guest ran too far.
+        """
+        if time_ns < self._now_ns:
+            raise InternalError(f"time would go back from {self._now_ns} to {time_ns} ns")
+        self._now_ns = time_ns
+
+    def add(self, time_ns: int, action: Action) -> Appointment:
+        """Have `action` called at `time_ns`, behind what is there for that instant.
+
+        Raises:
+            InternalError: when `time_ns` lies in the past.
+        """
+        if time_ns < self._now_ns:
+            raise InternalError(f"appointment at {time_ns} ns, but it is {self._now_ns} ns")
+        appointment = Appointment(time_ns, action)
+        heapq.heappush(self._entries, _Entry(time_ns, next(self._numbers), appointment))
+        return appointment
+
+    def next_ns(self) -> int | None:
+        """When the next action is due; None when there is none."""
+        while self._entries and self._entries[0].appointment.action is None:
+            heapq.heappop(self._entries)
+        return self._entries[0].time_ns if self._entries else None
+
+    def take(self) -> Action | None:
+        """Move to the next action's time and take it away; None when there is none.
+
+        It is taken away before it is called, so that it can add to the agenda.
+        """
+        if self.next_ns() is None:
+            return None
+        entry = heapq.heappop(self._entries)
+        self.advance(max(entry.time_ns, self._now_ns))
+        action = entry.appointment.action
+        entry.appointment.action = None
+        return action

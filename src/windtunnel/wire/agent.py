@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What we and the agent inside a guest say to each other.
+
+A frame is a header of 12 bytes and a payload: u32 payload size, u16 kind,
+u16 node, u32 number; little endian. `node` is 0 for the kernel as a whole;
+`number` names the request or process that a frame belongs to, chosen by us.
+Strings inside payloads are UTF-8 and end in a zero byte.
+
+Source: src/windtunnel/machines/guest/agent.c is the other side.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+
+from windtunnel.errors import ProtocolError
+
+HEADER_SIZE_BYTES = 12
+PAYLOAD_MAX_BYTES = 1 << 20
+"""Longest payload of either side; longer data goes in several frames."""
+
+_HEADER = struct.Struct("<IHHI")
+_U32 = struct.Struct("<I")
+_U32_2 = struct.Struct("<II")
+_SPAWN = struct.Struct("<IIII")  # flags, syscall cost in ns, argc, envc
+_EXIT = struct.Struct("<IQQ")  # wait status, user ns, system ns
+_NODE = struct.Struct("<II")  # pid, pid namespace
+
+
+class Kind(IntEnum):
+    """What a frame says: to the agent below 64, from the agent above."""
+
+    NODE_ADD = 1
+    SPAWN = 2
+    INPUT = 3
+    INPUT_END = 4
+    SIGNAL = 5
+    WRITE_FILE = 6
+    READ_FILE = 7
+    SYSCTL = 8
+    RESIZE = 9
+    POWER_OFF = 10
+
+    READY = 64
+    OK = 65
+    ERROR = 66
+    OUTPUT = 67
+    ERROR_OUTPUT = 68
+    EXIT = 69
+
+
+class Namespaces(IntFlag):
+    """The namespaces that a node has for itself (clone(2) flags)."""
+
+    MOUNT = 0x00020000
+    UTS = 0x04000000
+    IPC = 0x08000000
+    PID = 0x20000000
+    NETWORK = 0x40000000
+
+
+ALL_NAMESPACES = (
+    Namespaces.MOUNT | Namespaces.UTS | Namespaces.IPC | Namespaces.PID | Namespaces.NETWORK
+)
+
+
+class SpawnFlag(IntFlag):
+    """How a process is started."""
+
+    INPUT = 1
+    """Its stdin is a pipe that we feed; otherwise /dev/null."""
+    TERMINAL = 2
+    """stdin, stdout and stderr are a terminal of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame; see the module for its fields."""
+
+    kind: Kind
+    node: int = 0
+    number: int = 0
+    payload: bytes = b""
+
+    def to_bytes(self) -> bytes:
+        """Encode header and payload."""
+        return _HEADER.pack(len(self.payload), self.kind, self.node, self.number) + self.payload
+
+
+def parse_frames(buffer: bytes) -> tuple[list[Frame], bytes]:
+    """Take whole frames from the front of a stream.
+
+    Returns:
+        The frames, and the bytes of one that is not yet whole.
+
+    Raises:
+        ProtocolError: at an unknown kind or an absurd size; the guest is lost.
+    """
+    frames = []
+    at = 0
+    while len(buffer) - at >= HEADER_SIZE_BYTES:
+        size, kind, node, number = _HEADER.unpack_from(buffer, at)
+        if size > PAYLOAD_MAX_BYTES:
+            raise ProtocolError(f"agent: payload of {size} bytes, limit {PAYLOAD_MAX_BYTES}")
+        end = at + HEADER_SIZE_BYTES + size
+        if len(buffer) < end:
+            break
+        try:
+            known = Kind(kind)
+        except ValueError:
+            raise ProtocolError(f"agent: unknown frame {kind}") from None
+        frames.append(Frame(known, node, number, bytes(buffer[at + HEADER_SIZE_BYTES : end])))
+        at = end
+    return frames, buffer[at:]
+
+
+def _string(text: str) -> bytes:
+    encoded = text.encode()
+    if b"\0" in encoded:
+        raise ProtocolError(f"agent: a zero byte inside {text[:40]!r}")
+    return encoded + b"\0"
+
+
+def node_add(node: int, *, name: str, namespaces: Namespaces, root: str) -> Frame:
+    """Make a node; answered by OK (see `parse_node`) or ERROR.
+
+    Payload: u32 clone flags, u32 zero, string host name, string root directory
+    on the host.
+    """
+    payload = _U32_2.pack(namespaces, 0) + _string(name) + _string(root)
+    return Frame(Kind.NODE_ADD, node, 0, payload)
+
+
+def spawn(
+    node: int,
+    number: int,
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    directory: str = "/",
+    flags: SpawnFlag = SpawnFlag(0),
+    syscall_cost_ns: int = 0,
+) -> Frame:
+    """Start a process; answered by OK (u32 pid) or ERROR, later by EXIT.
+
+    Payload: u32 flags, u32 syscall cost, u32 argc, u32 envc, string directory,
+    argc strings, envc strings "KEY=value".
+    """
+    payload = _SPAWN.pack(flags, syscall_cost_ns, len(argv), len(env)) + _string(directory)
+    payload += b"".join(_string(word) for word in argv)
+    payload += b"".join(_string(f"{key}={value}") for key, value in env.items())
+    return Frame(Kind.SPAWN, node, number, payload)
+
+
+def signal(number: int, signal_number: int) -> Frame:
+    """Send a signal to a process and all of its group; no answer."""
+    return Frame(Kind.SIGNAL, 0, number, _U32.pack(signal_number))
+
+
+def resize(number: int, *, rows: int, columns: int) -> Frame:
+    """Tell a process's terminal its size; no answer."""
+    return Frame(Kind.RESIZE, 0, number, _U32_2.pack(rows, columns))
+
+
+def write_file(
+    node: int, number: int, path: str, content: bytes, *, mode: int, owner: str, append: bool
+) -> Frame:
+    """Write a file, and its directories; answered by OK or ERROR.
+
+    Payload: u32 mode, u32 append, string path, string owner ("user:group",
+    empty for none), then the content.
+    """
+    payload = _U32_2.pack(mode, append) + _string(path) + _string(owner) + content
+    return Frame(Kind.WRITE_FILE, node, number, payload)
+
+
+def read_file(node: int, number: int, path: str) -> Frame:
+    """Read a file; answered by OUTPUT frames and OK, or by ERROR."""
+    return Frame(Kind.READ_FILE, node, number, _string(path))
+
+
+def sysctl(node: int, number: int, settings: Sequence[tuple[str, str]]) -> Frame:
+    """Set sysctls in order; answered by OK, or by ERROR at the first that fails.
+
+    Payload: strings, name and value in turn; a name is a path below /proc/sys.
+    """
+    payload = b"".join(_string(name) + _string(value) for name, value in settings)
+    return Frame(Kind.SYSCTL, node, number, payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a request failed.
+
+    Attributes:
+        errno: the guest's error number.
+        text: what the agent was doing: "execve /bin/nothing".
+    """
+
+    errno: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExitReport:
+    """How a process ended.
+
+    Attributes:
+        wait_status: as of waitpid(2).
+        user_ns: processor time in user code, as the guest counts it.
+        system_ns: processor time in the guest's kernel.
+    """
+
+    wait_status: int
+    user_ns: int
+    system_ns: int
+
+    @property
+    def signal(self) -> int | None:
+        """The signal that killed it; None when it exited."""
+        return self.wait_status & 0x7F or None
+
+    @property
+    def status(self) -> int:
+        """Its exit status; 128 + signal when it was killed, as shells say it."""
+        return 128 + self.signal if self.signal else (self.wait_status >> 8) & 0xFF
+
+
+def _unpack(layout: struct.Struct, payload: bytes, what: str) -> tuple[int, ...]:
+    if len(payload) < layout.size:
+        raise ProtocolError(f"agent: {what} of {len(payload)} bytes, needs {layout.size}")
+    return layout.unpack_from(payload)
+
+
+def parse_failure(payload: bytes) -> Failure:
+    """Decode ERROR: u32 errno, then text."""
+    (errno,) = _unpack(_U32, payload, "error")
+    return Failure(errno, payload[_U32.size :].decode(errors="replace"))
+
+
+def parse_exit(payload: bytes) -> ExitReport:
+    """Decode EXIT: u32 wait status, u64 user ns, u64 system ns."""
+    return ExitReport(*_unpack(_EXIT, payload, "exit report"))
+
+
+def parse_node(payload: bytes) -> tuple[int, int]:
+    """Decode the OK of NODE_ADD: (pid of the node's first process, its pid namespace)."""
+    pid, namespace = _unpack(_NODE, payload, "node report")
+    return pid, namespace
