@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# `make help` names the targets. Everything that they install goes into .venv,
+# except Debian packages (packages.txt), which scripts/packages asks for.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+INSTALL := $(PIP) install --require-hashes
+# A stamp file is as new as what was installed last: nothing is done twice.
+RUNTIME := $(VENV)/.runtime
+DEV := $(VENV)/.dev
+DOCS := $(VENV)/.docs
+# The kernels that the whole test suite must pass with, in this order.
+KERNELS := newest 6.12
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint types pytest coverage kernels as-user bench docs \
+        setup setup-dev packages requirements clean
+
+help: ## show this text
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+
+demo: setup ## six routers, a cut link, an hour of virtual time, about half a minute
+	$(BIN)/windtunnel run examples/ospf-ring/lab.yaml
+
+test: lint types kernels pytest as-user ## everything that must hold before a change lands
+
+lint: $(DEV) ## style, format, and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+
+types: $(DEV) ## mypy --strict
+	$(BIN)/mypy
+
+kernels: setup ## build the kernels that the tests boot (minutes each, once)
+	@for kernel in $(KERNELS); do \
+	  echo "windtunnel kernel build --source $$kernel"; \
+	  $(BIN)/windtunnel kernel build --source $$kernel || exit; done
+
+# The newest kernel meets every test; each other one those that boot a kernel.
+pytest: setup-dev ## the tests, as whoever you are
+	@first=yes; for kernel in $(KERNELS); do \
+	  echo "pytest --kernel $$kernel"; \
+	  if [ $$first ]; then $(BIN)/pytest --kernel $$kernel || exit; \
+	  else $(BIN)/pytest --kernel $$kernel -m needs_uml || exit; fi; first=; done
+
+as-user: setup-dev ## when root: the tests that boot a kernel, as an ordinary user
+	@if [ "$$(id -u)" = 0 ]; then scripts/test-as-user --kernel $(firstword $(KERNELS)); fi
+
+# Not a part of `test` until these rooms have reached it.
+coverage: $(DEV) ## every branch of the rooms that do no input or output
+	$(BIN)/pytest -q -m "not needs_uml" --cov --cov-report= \
+	  tests/model tests/wire tests/sim tests/test_errors.py
+	$(BIN)/coverage report --fail-under=100 --include='*/windtunnel/errors.py,$\
+	  */windtunnel/model/*,*/windtunnel/wire/*,*/windtunnel/sim/*'
+
+bench: setup-dev ## measure, and print one table
+	$(BIN)/python -m bench
+
+docs: $(DOCS) ## the manual, in docs/_build/html
+	$(BIN)/sphinx-build -W -n --keep-going -q -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+setup: packages $(RUNTIME) ## what `windtunnel` needs: Debian packages and .venv
+setup-dev: packages $(DEV)
+
+packages:
+	@scripts/packages
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "windtunnel needs Python 3.11 or newer: make PYTHON=/path/to/python" >&2; exit 3; }
+	$(PYTHON) -m venv $(VENV)
+
+# The package itself is installed editable, from hash-checked build tools and without the network.
+$(RUNTIME): requirements.txt pyproject.toml | packages $(BIN)/python
+	$(INSTALL) -r requirements.txt
+	$(PIP) install --no-index --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): requirements-dev.txt $(RUNTIME)
+	$(INSTALL) -r requirements-dev.txt
+	@touch $@
+
+$(DOCS): requirements-docs.txt $(RUNTIME)
+	$(INSTALL) -r requirements-docs.txt
+	@touch $@
+
+# --no-emit-index-url: where a package comes from is each machine's own business; the hashes bind.
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+        --no-emit-index-url --custom-compile-command "make requirements" pyproject.toml
+requirements: ## pin what pyproject.toml asks for (needs uv; UPGRADE=--upgrade for newer ones)
+	$(LOCK) $(UPGRADE) --group build --output-file requirements.txt
+	$(LOCK) $(UPGRADE) --group dev --constraints requirements.txt --output-file requirements-dev.txt
+	$(LOCK) $(UPGRADE) --group docs --constraints requirements-dev.txt --output-file requirements-docs.txt
+
+clean: ## remove what was installed and built here; runs and kernels stay
+	rm -rf $(VENV) docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+	  .import_linter_cache .coverage dist
+	find . -name __pycache__ -prune -exec rm -rf {} +
