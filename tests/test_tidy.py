@@ -186,9 +186,7 @@ def test_the_pinned_requirements_are_what_the_project_asks_for():
         "requirements-dev.txt": project["dependency-groups"]["dev"],
         "requirements-docs.txt": project["dependency-groups"]["docs"],
     }.items():
-        pinned = set(
-            re.findall(r"^([a-z0-9._-]+)==", (REPOSITORY / file).read_text(), re.MULTILINE)
-        )
+        pinned = set(re.findall(r"(?m)^([a-z0-9._-]+)==", (REPOSITORY / file).read_text()))
         for requirement in [*project["project"]["dependencies"], *wanted]:
             asked = re.split(r"[<>=~! \[]", requirement)[0].lower().replace(".", "-")
             assert asked in {pin.replace(".", "-") for pin in pinned}, f"make requirements: {file}"
