@@ -245,6 +245,7 @@ class NodeSpec:
 
     Attributes:
         name: 1 to 63 letters, digits, "-", "_" or "."; also its host name.
+        addresses: of its loopback interface, with prefix length.
         sysctls: ("net.ipv4.ip_forward", "1"); set before its interfaces go up.
         env: of every process in it.
         exec: shell command lines, run in order before the lab's time zero.
@@ -253,6 +254,7 @@ class NodeSpec:
     """
 
     name: str
+    addresses: tuple[str, ...] = ()
     sysctls: tuple[tuple[str, str], ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     exec: tuple[str, ...] = ()
