@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read the folder of a run: finished, running, or killed at any moment.
+
+A run whose manifest says "running" while its writer is gone was killed; the
+events until then are whole, but for a last line that may be cut.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from windtunnel.errors import ProtocolError, UsageError
+from windtunnel.model.event import Event
+from windtunnel.model.nearmiss import near_miss
+from windtunnel.store import layout
+from windtunnel.store.layout import host_errors
+from windtunnel.store.processes import ProcessRecord, processes_from_events
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFile:
+    """The file of one process's output.
+
+    Attributes:
+        node: where the process ran.
+        process: its name.
+        stderr: what was printed to stderr (True) or stdout (False).
+        path: the file.
+    """
+
+    node: str
+    process: str
+    stderr: bool
+    path: Path
+
+
+class RunReader:
+    """Reads a run's folder.
+
+    Everything is read anew at each call, so that a run may be watched.
+
+    Attributes:
+        path: the run's folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open a run's folder.
+
+        Raises:
+            UsageError: there is no run in this folder.
+        """
+        self.path = path
+        if not is_run(path):
+            raise UsageError(
+                f"{path} is not the folder of a run: it has no {layout.EVENTS}",
+                hint="name a run as LAB/NUMBER, or by its folder",
+            )
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest as it was written; empty when the run was killed before it was."""
+        file = self.path / layout.MANIFEST
+        with host_errors(self.path, f"read {layout.MANIFEST}"):
+            try:
+                manifest = json.loads(file.read_bytes())
+            except FileNotFoundError:
+                return {}
+            except ValueError as error:
+                raise ProtocolError(f"{file}: {error}") from error
+        if not isinstance(manifest, dict):
+            raise ProtocolError(f"{file}: not a JSON object")
+        return manifest
+
+    @property
+    def state(self) -> str:
+        """How the run ended, or "running"; "killed" when its writer is gone without a word."""
+        manifest = self.manifest
+        state = manifest.get("state", "running")
+        if state == "running" and not _is_alive(manifest.get("writer", {})):
+            return "killed"
+        return str(state)
+
+    @property
+    def lab_text(self) -> str:
+        """The lab as it was run; empty when the run was killed before it was written."""
+        file = self.path / layout.LAB
+        with host_errors(self.path, f"read {layout.LAB}"):
+            try:
+                return file.read_text(encoding="utf-8")
+            except FileNotFoundError:
+                return ""
+
+    def events(self) -> Iterator[Event]:
+        """Give the events in order.
+
+        A cut last line, as a killed run may have, is passed over.
+
+        Raises:
+            ProtocolError: another line is not an event; names file and line.
+        """
+        file = self.path / layout.EVENTS
+        with host_errors(self.path, f"read {layout.EVENTS}"), file.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                try:
+                    event = Event.from_line(line.decode("utf-8", "surrogatepass"))
+                except (ProtocolError, UnicodeDecodeError) as error:
+                    if not line.endswith(b"\n"):
+                        return
+                    raise ProtocolError(f"{file}:{number}: not an event: {line[:80]!r}") from error
+                yield event
+
+    def processes(self) -> tuple[ProcessRecord, ...]:
+        """Give the table of all processes, in the order of starting."""
+        return processes_from_events(self.events())
+
+    def outputs(self) -> tuple[OutputFile, ...]:
+        """Give the files that processes printed to, by node and name.
+
+        A process that printed nothing has no file.
+        """
+        nodes = self.path / layout.NODES
+        if nodes.is_symlink() or not nodes.is_dir():
+            return ()
+        found = []
+        for folder in sorted(nodes.iterdir()):
+            if folder.is_symlink() or not folder.is_dir():
+                continue
+            node = layout.name_of_file(folder.name)
+            for file in sorted(folder.iterdir()):
+                stderr = file.suffix == layout.STDERR_SUFFIX
+                if file.is_symlink() or not (stderr or file.suffix == layout.STDOUT_SUFFIX):
+                    continue
+                found.append(OutputFile(node, layout.name_of_file(file.stem), stderr, file))
+        return tuple(found)
+
+    def read_output(self, node: str, process: str, *, stderr: bool = False) -> bytes:
+        """Give all that a process printed; nothing when it printed nothing."""
+        suffix = layout.STDERR_SUFFIX if stderr else layout.STDOUT_SUFFIX
+        name = layout.file_name(process) + suffix
+        file = self.path / layout.NODES / layout.file_name(node) / name
+        with host_errors(self.path, f"read the output of {process!r} on {node!r}"):
+            try:
+                return file.read_bytes()
+            except FileNotFoundError:
+                return b""
+
+
+def is_run(path: Path) -> bool:
+    """Say whether a run began in this folder."""
+    return (path / layout.EVENTS).is_file()
+
+
+def list_runs(base: Path) -> tuple[Path, ...]:
+    """Give the folders of all runs below `base`, by lab and number; none when it is missing."""
+    found = []
+    if base.is_dir():
+        for lab in sorted(base.iterdir()):
+            if lab.is_dir() and not lab.is_symlink():
+                found += _runs_of(lab)
+    return tuple(found)
+
+
+def find_run(name: str, base: Path) -> Path:
+    """Find the run that a person means.
+
+    Args:
+        name: a folder, "latest" (of all labs), "LAB" or "LAB/latest" (the
+            newest of a lab), or "LAB/NUMBER" (zeros in front may be left out).
+        base: the folder of all runs.
+
+    Raises:
+        UsageError: there is no such run; offers the nearest.
+    """
+    runs = list_runs(base)
+    if name == layout.LATEST and runs:
+        return max(runs, key=_began)
+    lab, _, number = name.partition("/")
+    of_lab = [run for run in runs if run.parent.name == lab]
+    if of_lab and number in ("", layout.LATEST):
+        return of_lab[-1]
+    for run in of_lab:
+        if number.isdecimal() and int(run.name) == int(number):
+            return run
+    # Last, so that a folder which happens to bear a lab's name is in nobody's way.
+    if name and is_run(Path(name)):
+        return Path(name)
+    raise UsageError(f"there is no run {name!r}", hint=_hint(name, of_lab, runs, base))
+
+
+def _hint(name: str, of_lab: list[Path], runs: tuple[Path, ...], base: Path) -> str:
+    if of_lab:
+        first, last = of_lab[0].name, of_lab[-1].name
+        return f"the runs of {of_lab[0].parent.name!r} are {first} to {last}"
+    nearest = near_miss(name, [f"{run.parent.name}/{run.name}" for run in runs])
+    nearest = nearest or near_miss(name.partition("/")[0], [run.parent.name for run in runs])
+    if nearest:
+        return f"did you mean {nearest!r}?"
+    return f"there are {len(runs)} runs in {base}; name one as LAB/NUMBER, or by its folder"
+
+
+def _runs_of(lab: Path) -> list[Path]:
+    runs = [run for run in lab.iterdir() if run.name.isdecimal() and is_run(run)]
+    return sorted(runs, key=lambda run: int(run.name))
+
+
+def _began(run: Path) -> tuple[int, str]:
+    # The lab is written once, when the run begins; its file's time is the host's.
+    try:
+        return (run / layout.LAB).stat().st_mtime_ns, str(run)
+    except OSError:
+        return 0, str(run)
+
+
+def _is_alive(writer: Any) -> bool:
+    if not isinstance(writer, dict) or not isinstance(writer.get("pid"), int):
+        return False
+    if writer.get("boot_id") != layout.boot_id():
+        return False
+    start_ticks = layout.process_start_ticks(writer["pid"])
+    return start_ticks is not None and start_ticks == writer.get("start_ticks")
