@@ -71,6 +71,7 @@ class Seat:
         name: for messages.
         state: see `SeatState`.
         alive: asks the host whether its process still runs.
+        last_words: what its console said last, for the message of its loss.
         connection: None until it has connected.
         start_sequence: of the START that is still to be answered.
     """
@@ -78,6 +79,7 @@ class Seat:
     number: int
     name: str
     alive: Callable[[], bool]
+    last_words: Callable[[], str]
     state: SeatState = SeatState.STARTING
     connection: socket.socket | None = None
     start_sequence: int | None = None
@@ -135,9 +137,11 @@ class Calendar:
             return max(self._shared.current_time_ns, self.agenda.now_ns)
         return self.agenda.now_ns
 
-    def seat(self, name: str, alive: Callable[[], bool]) -> Seat:
+    def seat(
+        self, name: str, alive: Callable[[], bool], last_words: Callable[[], str] = str
+    ) -> Seat:
         """Expect one more guest; its number goes on its command line."""
-        seat = Seat(number=len(self._seats) + 1, name=name, alive=alive)
+        seat = Seat(len(self._seats) + 1, name, alive, last_words)
         if seat.number >= GUESTS_MAX:
             raise InternalError(f"more than {GUESTS_MAX} guests")
         self._seats.append(seat)
@@ -370,9 +374,9 @@ class Calendar:
             self._running = None
         seat.state = SeatState.GONE
         self._failure = GuestLostError(
-            f"the kernel of {seat.name} has died",
+            f"the kernel of {seat.name} has died; its console said last:\n{seat.last_words()}",
             time_ns=self.agenda.now_ns,
-            hint="its console says why; the run folder keeps it",
+            hint="the run folder keeps the whole console",
         )
 
     def forget(self, seat: Seat) -> None:

@@ -48,6 +48,8 @@ class RemoteProcess:
     Attributes:
         number: ours, never used again in this world.
         node: the node's number.
+        output: takes what it prints.
+        ended_hook: called once, when it has ended.
         started: the answer to its start; its failure says why there is none.
         start_ns: world time of the start.
         exit: how it ended; None while it runs.
@@ -57,6 +59,7 @@ class RemoteProcess:
     number: int
     node: int
     output: Output
+    ended_hook: Callable[[RemoteProcess], None]
     start_ns: int
     started: Reply = field(default_factory=Reply)
     exit: ExitReport | None = None
@@ -112,13 +115,14 @@ class AgentChannel:
         *,
         env: Mapping[str, str],
         output: Output,
+        ended: Callable[[RemoteProcess], None] = lambda _process: None,
         directory: str = "/",
-        flags: SpawnFlag = SpawnFlag(0),
+        flags: SpawnFlag = wire.NO_SPAWN_FLAGS,
         syscall_cost_ns: int = 0,
     ) -> RemoteProcess:
         """Start a process."""
         number = next(self._numbers)
-        process = RemoteProcess(number, node, output, self._now_ns())
+        process = RemoteProcess(number, node, output, ended, self._now_ns())
         self._processes[number] = process
         self._post(
             wire.spawn(
@@ -163,9 +167,7 @@ class AgentChannel:
             self._replies[number] = reply if at == starts[-1] else _Passing(reply)
             chunk = content[at : at + FILE_CHUNK_BYTES]
             self._post(
-                wire.write_file(
-                    node, number, path, chunk, mode=mode, owner=owner, append=at > 0
-                )
+                wire.write_file(node, number, path, chunk, mode=mode, owner=owner, append=at > 0)
             )
         return reply
 
@@ -213,6 +215,7 @@ class AgentChannel:
                     raise ProtocolError(f"agent: end of process {frame.number}, which never began")
                 process.exit = wire.parse_exit(frame.payload)
                 process.end_ns = self._now_ns()
+                process.ended_hook(process)
             case _:
                 raise ProtocolError(f"agent: {frame.kind.name} is not for us")
 

@@ -54,6 +54,8 @@ def arguments(options: UmlOptions) -> list[str]:
         "con=null",
         "con0=null,fd:1",
         "seccomp=on",
+        # Tunnels that nobody asked for would stand in every node.
+        "fb_tunnels=none",
         "umid=guest",
         "uml_dir=uml",
         "panic=-1",

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A guest of a world: its process, its seat at the calendar, its agent.
+
+`Guest.boot` leaves a kernel whose agent is ready; everything after that is
+asked of `agent` and waited for with `wait`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from windtunnel.devices.backend import VhostUserBackend
+from windtunnel.devices.console import ConsoleModel
+from windtunnel.engine.loop import Calendar
+from windtunnel.errors import GuestError, HostError
+from windtunnel.machines import uml
+from windtunnel.machines.agent import AgentChannel, Reply
+from windtunnel.machines.confine import Confinement
+from windtunnel.machines.launch import launch
+
+CONSOLE_TAIL_LINES = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """What a guest is made of.
+
+    Attributes:
+        kernel: the UML program.
+        initrd: with the agent as /init.
+        scratch: a directory of its own, short-lived; its process's working directory.
+        console: the file that gets its console.
+        seed: of its randomness, 64 bits.
+        memory_bytes: of its memory.
+        confinement: what its process may do on the host.
+        cpu: the host processor that it is pinned to.
+        spin_max_ns: see `windtunnel.machines.uml`.
+        kernel_words: further words for its command line.
+    """
+
+    kernel: Path
+    initrd: Path
+    scratch: Path
+    console: Path
+    seed: int
+    memory_bytes: int
+    confinement: Confinement
+    cpu: int | None = None
+    spin_max_ns: int = uml.SPIN_MAX_NS
+    kernel_words: tuple[str, ...] = ()
+
+
+class Guest:
+    """One kernel at the calendar."""
+
+    def __init__(self, calendar: Calendar, name: str, boot: Boot) -> None:
+        """Start its process; nothing has run yet when this returns.
+
+        The calendar's socket must lie in `boot.scratch` under
+        `uml.CALENDAR_SOCKET`.
+        """
+        self.name = name
+        self._calendar = calendar
+        self._boot = boot
+        self._condition: Callable[[], bool] | None = None
+        self._flush_planned = False
+        self._console = ConsoleModel(received=self._receive, wants_flush=self._plan_flush)
+        self._device = VhostUserBackend(boot.scratch / uml.CONSOLE_SOCKET, self._console)
+        calendar.add_device(self._device)
+        self.agent = AgentChannel(
+            send=self._console.send, now_ns=lambda: calendar.now_ns, changed=self._changed
+        )
+        self.seat = calendar.seat(name, self._alive, self.console_tail)
+        options = uml.UmlOptions(
+            seat=self.seat.number,
+            seed=boot.seed,
+            memory_bytes=boot.memory_bytes,
+            spin_max_ns=boot.spin_max_ns,
+            extra=boot.kernel_words,
+        )
+        _copy(boot.initrd, boot.scratch / uml.INITRD)
+        with boot.console.open("ab") as console:
+            self._process = launch(
+                [str(boot.kernel), *uml.arguments(options)],
+                cwd=boot.scratch,
+                confinement=boot.confinement,
+                stdout_fd=console.fileno(),
+                cpu=boot.cpu,
+            )
+
+    @property
+    def pid(self) -> int:
+        """The host's process id of its kernel."""
+        return self._process.pid
+
+    def boot(self) -> None:
+        """Let it run until its agent is ready.
+
+        Raises:
+            GuestLostError: it did not get so far; the message has its last lines.
+        """
+        try:
+            self.wait(lambda: self.agent.release is not None, "its agent to be ready")
+        except GuestError as error:
+            error.add_note("was this kernel built by 'windtunnel kernel build'?")
+            raise
+
+    def wait(self, condition: Callable[[], bool], what: str) -> None:
+        """Let virtual time pass until `condition` holds, and not one instant longer.
+
+        Args:
+            condition: looked at after each report of the agent.
+            what: completes "nothing is left to happen while waiting for …".
+
+        Raises:
+            GuestError: everybody sleeps for ever, so it can never hold.
+        """
+        self._condition = condition
+        try:
+            if not self._calendar.run(condition):
+                raise GuestError(
+                    f"nothing is left to happen while waiting for {what}: everything sleeps "
+                    "for ever",
+                    node=self.name,
+                    time_ns=self._calendar.now_ns,
+                    hint="give the wait a time limit, or look what the process waits for",
+                )
+        finally:
+            self._condition = None
+
+    def ask(self, reply: Reply, what: str) -> Reply:
+        """Wait for an answer; returns it, failed or not."""
+        self.wait(lambda: reply.done, what)
+        return reply
+
+    def console_tail(self) -> str:
+        """The last lines of its console."""
+        try:
+            text = self._boot.console.read_bytes()[-8192:].decode(errors="replace")
+        except OSError:
+            return ""
+        return "\n".join(f"  | {line}" for line in text.splitlines()[-CONSOLE_TAIL_LINES:])
+
+    def stop(self) -> None:
+        """End it at once; may be called again."""
+        self._calendar.forget(self.seat)
+        self._process.kill()
+
+    def _alive(self) -> bool:
+        return self._process.poll() is None
+
+    def _receive(self, data: bytes) -> None:
+        self.agent.receive(data)
+
+    def _changed(self) -> None:
+        if self._condition is not None and self._condition():
+            # Lowers free_until: the guest stops at this very instant.
+            self._calendar.at_once(_nothing)
+
+    def _plan_flush(self) -> None:
+        if not self._flush_planned:
+            self._flush_planned = True
+            self._calendar.at_once(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_planned = False
+        for index in self._console.flush(self._device.queue):
+            self._calendar.call(self._device, index)
+
+
+def _nothing() -> None:
+    """Only the appointment matters."""
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        target.write_bytes(source.read_bytes())
+    except OSError as error:
+        raise HostError(f"cannot write {target}: {error.strerror}") from error

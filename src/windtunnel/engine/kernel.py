@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which kernel to boot."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from windtunnel.errors import HostError
+from windtunnel.images.kernels import Kernel, find_kernel
+
+KERNEL_VARIABLE = "WINDTUNNEL_KERNEL"
+"""Names a kernel as `--kernel` does; for test suites that run under several."""
+
+
+def default_kernel(name: str | None = None) -> Kernel:
+    """The kernel called `name`, or the newest that is built.
+
+    Args:
+        name: a version, a key, or a path of a UML program.
+
+    Raises:
+        HostError: there is none; the hint says how to build it.
+    """
+    wanted = name or os.environ.get(KERNEL_VARIABLE)
+    if wanted and Path(wanted).is_file():
+        return Kernel(version="", key="", path=Path(wanted).resolve())
+    kernel = find_kernel(wanted)
+    if kernel is None:
+        what = f"no kernel {wanted!r}" if wanted else "no kernel"
+        raise HostError(
+            f"{what} has been built on this machine yet",
+            hint="build one, about ten minutes: windtunnel kernel build",
+        )
+    return kernel

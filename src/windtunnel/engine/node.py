@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A node of a running world: commands, processes and files."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+
+from windtunnel.engine.process import Duration, Process, Result, Surroundings, duration_ns
+from windtunnel.engine.recorder import NullRecorder, Recorder
+from windtunnel.errors import GuestError
+from windtunnel.machines.agent import AgentChannel, RemoteProcess, Reply
+from windtunnel.model.lab import NodeSpec
+from windtunnel.wire.agent import SpawnFlag
+
+ENVIRONMENT = {
+    "HOME": "/root",
+    "LANG": "C.UTF-8",
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "PWD": "/",
+    "SHELL": "/bin/sh",
+    "USER": "root",
+    # A hash seed of the host's choosing would reach results through every set.
+    "PYTHONHASHSEED": "0",
+}
+"""What every process in a node gets; the node's own `env` is added."""
+
+WAIT_EVERY_NS = 1_000_000_000
+
+PRIVATE = "."
+"""Processes whose name begins so are the engine's own and leave no record."""
+
+
+class Node:
+    """One machine of a world. Get it by `world.node(name)`."""
+
+    def __init__(
+        self,
+        world: Surroundings,
+        agent: AgentChannel,
+        recorder: Recorder,
+        *,
+        spec: NodeSpec,
+        number: int,
+    ) -> None:
+        self._world = world
+        self._agent = agent
+        self._recorder = recorder
+        self._number = number
+        self._names: dict[str, int] = {}
+        self.spec = spec
+        self.processes: list[Process] = []
+
+    @property
+    def name(self) -> str:
+        """Its name in the lab."""
+        return self.spec.name
+
+    def run(
+        self,
+        command: str | Sequence[str],
+        *,
+        timeout: Duration | None = None,
+        stdin: str | bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        name: str | None = None,
+    ) -> Result:
+        """Run a command to its end, letting virtual time pass.
+
+        Args:
+            command: a shell command line, or a program and its arguments.
+            timeout: virtual time after which it is killed.
+            stdin: its input; /dev/null if there is none.
+            env: added to the node's environment.
+            name: of its output in the run folder; made of its first word otherwise.
+
+        Raises:
+            GuestError: it could not be started, or it can never end.
+        """
+        process = self.popen(command, stdin=stdin is not None, env=env, name=name)
+        if stdin is not None:
+            process.write(stdin)
+            process.close_stdin()
+        return process.wait(timeout)
+
+    def popen(
+        self,
+        command: str | Sequence[str],
+        *,
+        stdin: bool = False,
+        env: Mapping[str, str] | None = None,
+        name: str | None = None,
+        terminal: bool = False,
+        directory: str = "/",
+    ) -> Process:
+        """Start a process and return as soon as it has begun.
+
+        Args:
+            command: as for `run`.
+            stdin: whether it gets input from us (`Process.write`).
+            env: as for `run`.
+            name: as for `run`.
+            terminal: whether it gets a terminal of its own.
+            directory: where it starts.
+
+        Raises:
+            GuestError: it could not be started.
+        """
+        text = command if isinstance(command, str) else " ".join(command)
+        argv = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
+        label = self._unique(name or _first_word(text))
+        process = Process(self._world, self._agent, node=self.name, name=label, command=text)
+
+        recorder = NullRecorder() if label.startswith(PRIVATE) else self._recorder
+
+        def take(data: bytes, stderr: bool) -> None:  # noqa: FBT001 - the agent's callback
+            process._take(data, stderr)  # noqa: SLF001 - a process is filled by its node
+            recorder.output(self.name, label, data, stderr=stderr)
+
+        def ended(_remote: RemoteProcess) -> None:
+            result = process.poll()
+            if result is not None:
+                recorder.event(
+                    result.end_ns,
+                    "process-exit",
+                    self.name,
+                    process=label,
+                    pid=process.pid,
+                    status=result.exit_status,
+                    signal=result.signal,
+                )
+
+        flags = SpawnFlag(0)
+        if stdin:
+            flags |= SpawnFlag.INPUT
+        if terminal:
+            flags |= SpawnFlag.TERMINAL
+        remote = self._agent.spawn(
+            self._number,
+            argv,
+            env={**ENVIRONMENT, **dict(self.spec.env), **(env or {})},
+            output=take,
+            ended=ended,
+            directory=directory,
+            flags=flags,
+            syscall_cost_ns=self.spec.syscall_cost_ns,
+        )
+        process._attach(remote)  # noqa: SLF001
+        self.processes.append(process)
+        self._world.wait(lambda: remote.started.done, f"the start of {text!r}")
+        process._check_started()  # noqa: SLF001
+        recorder.event(
+            self._world.lab_time(remote.start_ns),
+            "process-start",
+            self.name,
+            process=label,
+            command=text,
+            pid=process.pid,
+        )
+        return process
+
+    def wait_for(
+        self,
+        command: str | Sequence[str],
+        *,
+        match: str = "",
+        within: Duration,
+        every: Duration = WAIT_EVERY_NS,
+    ) -> Result:
+        """Repeat a command until it exits with 0 and its output matches.
+
+        Args:
+            command: as for `run`.
+            match: a regular expression to be found in its stdout.
+            within: virtual time after which to give up.
+            every: virtual pause between two tries.
+
+        Returns:
+            The result of the try that matched.
+
+        Raises:
+            GuestError: it never matched; the message has the last output.
+        """
+        deadline_ns = self._world.now_ns + duration_ns(within)
+        pattern = re.compile(match, re.MULTILINE)
+        while True:
+            result = self.run(command, timeout=max(deadline_ns - self._world.now_ns, 1))
+            if result.ok and pattern.search(result.stdout):
+                return result
+            pause_ns = min(duration_ns(every), deadline_ns - self._world.now_ns)
+            if pause_ns <= 0:
+                raise GuestError(
+                    f"{result.command!r} did not match {match!r} within {within}; it last exited "
+                    f"with {result.exit_status} and printed:\n{result.stdout[-2000:]}",
+                    node=self.name,
+                    time_ns=self._world.now_ns,
+                )
+            self._world.wait_at_most(lambda: False, pause_ns, "the next try")
+
+    def write_file(
+        self, path: str, content: str | bytes, *, mode: int = 0o644, owner: str = ""
+    ) -> None:
+        """Write a file of the node, and the folders that it lies in.
+
+        Raises:
+            GuestError: the guest refused it.
+        """
+        data = content.encode() if isinstance(content, str) else content
+        reply = self._agent.write_file(self._number, path, data, mode=mode, owner=owner)
+        self._answered(reply, f"writing {path}")
+
+    def read_file(self, path: str) -> bytes:
+        """Read a file of the node.
+
+        Raises:
+            GuestError: there is none, or it cannot be read.
+        """
+        reply = self._agent.read_file(self._number, path)
+        self._answered(reply, f"reading {path}")
+        return bytes(reply.data)
+
+    def _answered(self, reply: Reply, what: str) -> None:
+        self._world.wait(lambda: reply.done, what)
+        if reply.failure is not None:
+            raise GuestError(
+                f"{reply.failure.text}: {os.strerror(reply.failure.errno)}",
+                node=self.name,
+                time_ns=self._world.now_ns,
+            )
+
+    def _unique(self, name: str) -> str:
+        """`name`, or `name.2`, `name.3` … when there was one already."""
+        count = self._names.get(name, 0) + 1
+        self._names[name] = count
+        return name if count == 1 else f"{name}.{count}"
+
+
+def _first_word(command: str) -> str:
+    """A file name made of a command's first word."""
+    word = command.split(maxsplit=1)[0] if command.split() else "command"
+    return re.sub(r"[^A-Za-z0-9_.+-]", "_", word.rsplit("/", 1)[-1]) or "command"

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processes in nodes, as a program that drives a world sees them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal as signals
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from windtunnel.errors import GuestError
+from windtunnel.machines.agent import AgentChannel, RemoteProcess
+from windtunnel.model.units import parse_duration
+
+Duration = str | int
+"""A virtual duration: text with a unit ("40 s") or integer nanoseconds."""
+
+
+def duration_ns(duration: Duration) -> int:
+    """Read a duration.
+
+    Raises:
+        UsageError: for text without a unit, or a negative number.
+    """
+    return duration if isinstance(duration, int) else parse_duration(duration)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a command ended.
+
+    Attributes:
+        node: where it ran.
+        command: as it was given.
+        exit_status: of the command; 128 + N when signal N killed it.
+        signal: that killed it; None when it exited.
+        stdout_bytes: what it printed, up to its end.
+        stderr_bytes: the same for its errors.
+        start_ns: lab time of its start.
+        end_ns: lab time of its end.
+        timed_out: whether we killed it because its time was up.
+    """
+
+    node: str
+    command: str
+    exit_status: int
+    signal: int | None
+    stdout_bytes: bytes
+    stderr_bytes: bytes
+    start_ns: int
+    end_ns: int
+    timed_out: bool = False
+
+    @property
+    def stdout(self) -> str:
+        """What it printed, as text; bytes that are no UTF-8 are replaced."""
+        return self.stdout_bytes.decode(errors="replace")
+
+    @property
+    def stderr(self) -> str:
+        """Its errors, as text."""
+        return self.stderr_bytes.decode(errors="replace")
+
+    @property
+    def ok(self) -> bool:
+        """Whether it exited with 0."""
+        return self.exit_status == 0
+
+    @property
+    def duration_ns(self) -> int:
+        """How long it took, in virtual time."""
+        return self.end_ns - self.start_ns
+
+
+class Surroundings(Protocol):
+    """What a process needs of its world."""
+
+    @property
+    def now_ns(self) -> int:
+        """Lab time."""
+
+    def wait(self, condition: Callable[[], bool], what: str) -> None:
+        """Let time pass until `condition` holds."""
+
+    def wait_at_most(self, condition: Callable[[], bool], limit_ns: int, what: str) -> bool:
+        """The same, for at most `limit_ns`; whether it held."""
+
+    def lab_time(self, world_ns: int) -> int:
+        """Lab time of a world time."""
+
+
+class Process:
+    """A process in a node.
+
+    It goes on while time passes, whoever waits. It ends with its world.
+    """
+
+    def __init__(
+        self,
+        world: Surroundings,
+        agent: AgentChannel,
+        *,
+        node: str,
+        name: str,
+        command: str,
+    ) -> None:
+        self._world = world
+        self._agent = agent
+        self._remote: RemoteProcess | None = None
+        self._stdout = bytearray()
+        self._stderr = bytearray()
+        self._timed_out = False
+        self.node = node
+        self.name = name
+        self.command = command
+
+    def _attach(self, remote: RemoteProcess) -> None:
+        """Tie it to what the agent started; done by its node."""
+        self._remote = remote
+
+    def _take(self, data: bytes, stderr: bool) -> None:  # noqa: FBT001 - the agent's callback
+        (self._stderr if stderr else self._stdout).extend(data)
+
+    @property
+    def _own(self) -> RemoteProcess:
+        if self._remote is None:
+            raise GuestError(f"{self.command!r} has not been started", node=self.node)
+        return self._remote
+
+    @property
+    def pid(self) -> int:
+        """Its process id in the guest's initial pid namespace."""
+        return int.from_bytes(self._own.started.payload[:4], "little")
+
+    @property
+    def stdout(self) -> str:
+        """What it has printed so far."""
+        return self._stdout.decode(errors="replace")
+
+    @property
+    def stderr(self) -> str:
+        """Its errors so far."""
+        return self._stderr.decode(errors="replace")
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return not self._own.ended
+
+    def poll(self) -> Result | None:
+        """Its result if it has ended; never lets time pass."""
+        own = self._own
+        if not own.ended:
+            return None
+        status, killed_by = 127, None
+        if own.exit is not None:
+            status, killed_by = own.exit.status, own.exit.signal
+        end_ns = own.start_ns if own.end_ns is None else own.end_ns
+        return Result(
+            node=self.node,
+            command=self.command,
+            exit_status=status,
+            signal=killed_by,
+            stdout_bytes=bytes(self._stdout),
+            stderr_bytes=bytes(self._stderr),
+            start_ns=self._world.lab_time(own.start_ns),
+            end_ns=self._world.lab_time(end_ns),
+            timed_out=self._timed_out,
+        )
+
+    def wait(self, timeout: Duration | None = None) -> Result:
+        """Let time pass until it has ended.
+
+        Args:
+            timeout: virtual time after which it is killed, with its group.
+        """
+        if timeout is None:
+            self._world.wait(lambda: self._own.ended, f"{self.command!r}")
+        elif not self._world.wait_at_most(
+            lambda: self._own.ended, duration_ns(timeout), f"{self.command!r}"
+        ):
+            self._timed_out = True
+            self.kill()
+            self._world.wait(lambda: self._own.ended, f"the end of {self.command!r}")
+        result = self.poll()
+        if result is None:
+            raise GuestError(f"{self.command!r} ended without a result", node=self.node)
+        return result
+
+    def signal(self, number: int) -> None:
+        """Send a signal to it and its group; it is delivered when time next passes."""
+        self._agent.signal(self._own, number)
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self.signal(signals.SIGTERM)
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self.signal(signals.SIGKILL)
+
+    def write(self, data: str | bytes) -> None:
+        """Give it input; it must have been started with `stdin=True`."""
+        self._agent.feed(self._own, data.encode() if isinstance(data, str) else data)
+
+    def close_stdin(self) -> None:
+        """Let it see the end of its input."""
+        self._agent.end_input(self._own)
+
+    def _check_started(self) -> None:
+        failure = self._own.started.failure
+        if failure is None:
+            return
+        reason = os.strerror(failure.errno)
+        hint = ""
+        if failure.errno == errno.ENOENT:
+            hint = "is the program installed, and in a folder that guests may read?"
+        raise GuestError(
+            f"cannot start {self.command!r}: {failure.text}: {reason}",
+            node=self.node,
+            time_ns=self._world.now_ns,
+            hint=hint,
+        )
