@@ -94,7 +94,12 @@ class VhostUserBackend:
     def _receive(self) -> None:
         if self._connection is None:
             raise StateError("device receives without a guest")
-        data, files, _, _ = socket.recv_fds(self._connection, _RECEIVE_BYTES, _FILES_MAX)
+        try:
+            data, files, _, _ = socket.recv_fds(
+                self._connection, _RECEIVE_BYTES, _FILES_MAX, socket.MSG_CMSG_CLOEXEC
+            )
+        except ConnectionError:  # the guest died before it had read our last answer
+            data, files = b"", []
         self._files += files
         if not data:
             self.close()
@@ -108,16 +113,15 @@ class VhostUserBackend:
         if answer is None and message.need_reply:
             answer = vhost_user.reply_u64(message.request, 0)
         if answer is not None and self._connection is not None:
-            self._connection.sendall(answer.to_bytes())
+            with suppress(ConnectionError):  # it has died; the next read says so
+                self._connection.sendall(answer.to_bytes())
 
     def _answer(self, message: vhost_user.Message) -> vhost_user.Message | None:
         payload = message.payload
         match message.request:
             case Request.GET_FEATURES:
                 features = (
-                    self._model.features
-                    | FEATURE_VERSION_1
-                    | vhost_user.FEATURE_PROTOCOL_FEATURES
+                    self._model.features | FEATURE_VERSION_1 | vhost_user.FEATURE_PROTOCOL_FEATURES
                 )
                 return vhost_user.reply_u64(message.request, features)
             case Request.GET_PROTOCOL_FEATURES:
@@ -159,8 +163,8 @@ class VhostUserBackend:
             file = self._take_file()
             try:
                 mapping = mmap.mmap(file, region.offset_bytes + region.size_bytes)
-            except (ValueError, OSError) as error:
-                raise ProtocolError(f"vhost-user: guest memory cannot be mapped: {error}") from error
+            except (ValueError, OverflowError, OSError) as error:
+                raise ProtocolError(f"vhost-user: guest memory is no file: {error}") from error
             finally:
                 os.close(file)
             self._maps.append(mapping)
@@ -191,14 +195,18 @@ class VhostUserBackend:
         """
         if self._interrupts is None:
             raise StateError("interrupt to a guest that has not set up its device")
-        self._interrupts.sendall(vhost_user.vring_call(index).to_bytes())
+        with suppress(ConnectionError):  # it has died; reading the acknowledgement says so
+            self._interrupts.sendall(vhost_user.vring_call(index).to_bytes())
         return self._interrupts
 
     def take_acknowledgement(self) -> bool:
         """Read what the guest answers; True once the acknowledgement is whole."""
         if self._interrupts is None:
             return True
-        data = self._interrupts.recv(_RECEIVE_BYTES)
+        try:
+            data = self._interrupts.recv(_RECEIVE_BYTES)
+        except ConnectionError:
+            data = b""
         if not data:
             self.close()
             return True
@@ -223,5 +231,3 @@ class VhostUserBackend:
             with suppress(BufferError):
                 mapping.close()
         self._maps = []
-
-

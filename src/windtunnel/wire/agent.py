@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
-from windtunnel.errors import ProtocolError
+from windtunnel.errors import ProtocolError, UsageError
 
 HEADER_SIZE_BYTES = 12
 PAYLOAD_MAX_BYTES = 1 << 20
@@ -76,6 +76,9 @@ class SpawnFlag(IntFlag):
     """stdin, stdout and stderr are a terminal of its own."""
 
 
+NO_SPAWN_FLAGS = SpawnFlag(0)
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One frame; see the module for its fields."""
@@ -86,8 +89,19 @@ class Frame:
     payload: bytes = b""
 
     def to_bytes(self) -> bytes:
-        """Encode header and payload."""
-        return _HEADER.pack(len(self.payload), self.kind, self.node, self.number) + self.payload
+        """Encode header and payload.
+
+        Raises:
+            UsageError: when the payload is longer than `PAYLOAD_MAX_BYTES`: too many
+                arguments or settings at once.
+        """
+        size = len(self.payload)
+        if size > PAYLOAD_MAX_BYTES:
+            raise UsageError(
+                f"a request of {size} bytes to a guest, limit {PAYLOAD_MAX_BYTES}",
+                hint="put long arguments into a file",
+            )
+        return _HEADER.pack(size, self.kind, self.node, self.number) + self.payload
 
 
 def parse_frames(buffer: bytes) -> tuple[list[Frame], bytes]:
@@ -118,9 +132,13 @@ def parse_frames(buffer: bytes) -> tuple[list[Frame], bytes]:
 
 
 def _string(text: str) -> bytes:
-    encoded = text.encode()
+    try:
+        # File names need not be UTF-8; Python keeps their bytes as surrogates.
+        encoded = text.encode(errors="surrogateescape")
+    except UnicodeEncodeError as error:
+        raise UsageError(f"text for a guest cannot be encoded: {text[:40]!r}") from error
     if b"\0" in encoded:
-        raise ProtocolError(f"agent: a zero byte inside {text[:40]!r}")
+        raise UsageError(f"a zero byte inside {text[:40]!r}")
     return encoded + b"\0"
 
 
@@ -141,7 +159,7 @@ def spawn(
     *,
     env: Mapping[str, str],
     directory: str = "/",
-    flags: SpawnFlag = SpawnFlag(0),
+    flags: SpawnFlag = NO_SPAWN_FLAGS,
     syscall_cost_ns: int = 0,
 ) -> Frame:
     """Start a process; answered by OK (u32 pid) or ERROR, later by EXIT.

@@ -143,8 +143,11 @@ class Virtqueue:
         Raises:
             ProtocolError: for a ring that makes no sense; drop the device.
         """
-        if _U16.unpack_from(self._avail, 2)[0] == self._next_avail:
+        waiting = (_U16.unpack_from(self._avail, 2)[0] - self._next_avail) & _INDEX_MASK
+        if not waiting:
             return None
+        if waiting > self._size:
+            raise ProtocolError(f"virtqueue: {waiting} requests in a queue of {self._size}")
         slot = self._next_avail % self._size
         head = _U16.unpack_from(self._avail, _AVAIL_FLAGS_BYTES + 2 * slot)[0]
         self._next_avail = (self._next_avail + 1) & _INDEX_MASK
@@ -166,10 +169,11 @@ class Virtqueue:
                 raise ProtocolError(f"virtqueue: descriptor {index} of a table of {size}")
             address, length, flags, following = _DESCRIPTOR.unpack_from(table, 16 * index)
             if flags & DESCRIPTOR_INDIRECT:
-                if table is not self._desc or length % 16 or not length:
+                count, rest = divmod(length, 16)
+                if table is not self._desc or rest or not 0 < count <= QUEUE_SIZE_MAX:
                     raise ProtocolError(f"virtqueue: bad indirect table of {length} bytes")
                 inner = self._memory.view(address, length)
-                self._follow(inner, length // 16, 0, readable, writable)
+                self._follow(inner, count, 0, readable, writable)
             else:
                 view = self._memory.view(address, length)
                 (writable if flags & DESCRIPTOR_WRITE else readable).append(view)
