@@ -23,6 +23,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from pathlib import Path
 
 from windtunnel.devices.backend import VhostUserBackend
@@ -182,7 +183,10 @@ class Calendar:
             elif until():
                 return True
             elif not self._admit() and not self._step():
-                return False
+                # A guest that died asleep has told nobody.
+                self._check_life()
+                if self._failure is None:
+                    return False
 
     def run_until(self, time_ns: int) -> None:
         """Let time pass until `time_ns`; what guests do at that very instant comes later."""
@@ -218,6 +222,8 @@ class Calendar:
 
     def close(self) -> None:
         """Close every socket and the shared memory; may be called again."""
+        if self._listener.fileno() < 0:
+            return
         for device in self._devices:
             device.close()
         for seat in self._seats:
@@ -231,8 +237,7 @@ class Calendar:
         self._view.release()
         self._memory.close()
         for file in (self._memory_file, self._log_file):
-            with suppress(OSError):
-                os.close(file)
+            os.close(file)
 
     # ---- who goes next ----
 
@@ -372,6 +377,8 @@ class Calendar:
         if self._running is seat:
             self.agenda.advance(max(self._shared.current_time_ns, self.agenda.now_ns))
             self._running = None
+        if seat.state is SeatState.GONE:
+            return  # it was told to end
         seat.state = SeatState.GONE
         self._failure = GuestLostError(
             f"the kernel of {seat.name} has died; its console said last:\n{seat.last_words()}",
@@ -398,7 +405,7 @@ class Calendar:
             if source.fileno() < 0:
                 continue
             self._selector.register(
-                source, selectors.EVENT_READ, lambda: self._serve_device(device, receive)
+                source, selectors.EVENT_READ, partial(self._serve_device, device, receive)
             )
             self._watched[device].append(source)
 
