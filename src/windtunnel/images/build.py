@@ -1,0 +1,379 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Build a kernel: copy the source, patch, configure, compile, put into the cache.
+
+One build of a key runs at a time, under a lock that its compilers hold as well;
+it works in `.building-<name>`, a fixed place, so that nothing of the place can
+make two builds differ, and appears in the cache by one rename. Whatever finds
+that folder while holding the lock knows that it is a dead builder's.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from windtunnel.errors import HostError, UsageError
+from windtunnel.images.cache import locked, make_folder
+from windtunnel.images.config import merge_config, parse_config, parse_options, unhonoured
+from windtunnel.images.doctor import require_programs
+from windtunnel.images.kernels import (
+    NEWEST,
+    SECCOMP_SINCE,
+    Kernel,
+    Phase,
+    Progress,
+    ProgressCallback,
+    Recipe,
+    digest,
+    ignore_progress,
+    kernel_cache,
+    list_kernels,
+    load_recipe,
+    read_kernel,
+    remember_newest,
+    version_numbers,
+    write_kernel,
+)
+from windtunnel.images.sources import (
+    DebianSource,
+    Source,
+    copy_source,
+    find_source,
+    makefile_version,
+    run_step,
+)
+
+OBJECTS_EXPECTED = 1580
+"""Objects of 7.3 with our fragment: the estimate for a machine's first build."""
+
+_FREE_BYTES_MIN = {True: 4 << 30, False: 1 << 30}  # of a package (1.8 GB unpacked), of a tree
+_LINES_KEPT = 4000  # of a failing log; the first error of a parallel build may stand far up
+_LINES_SHOWN = 20
+_OBJECT = re.compile(r"  (?:CC|AS)(?: \[M\])? +(\S+)")
+_FAULT = re.compile(
+    r"error:|Error \d|undefined reference|\*\*\*|No space left|cannot find -l|Killed|not found"
+)
+
+
+def build_kernel(
+    source: str = NEWEST,
+    options: Sequence[str] = (),
+    progress: ProgressCallback = ignore_progress,
+    *,
+    keep_tree: bool = False,
+) -> Kernel:
+    """Find the source, and build it unless exactly that is cached.
+
+    Args:
+        source: "newest", a version such as "6.12", or the path (with a slash)
+            of a kernel source tree.
+        options: extra settings, such as "DEBUG_FS=n".
+        progress: called with each step, from this thread.
+        keep_tree: keep `source/` (patched) and `objects/` beside the kernel
+            (2.5 GB); builds even what is cached.
+
+    Raises:
+        UsageError: the source or an option is wrong, or the kernel does not
+            honour an option.
+        HostError: it cannot be built here; the message has the compiler's last
+            lines, and names the log.
+    """
+    recipe = load_recipe(options)
+    require_programs("build")
+    found = find_source(source, progress)
+    kernel = build_source(found, recipe, progress, keep_tree=keep_tree)
+    if source == NEWEST and version_numbers(kernel.version) < SECCOMP_SINCE:
+        remember_newest(kernel)
+    return kernel
+
+
+def build_source(
+    source: Source,
+    recipe: Recipe,
+    progress: ProgressCallback = ignore_progress,
+    *,
+    keep_tree: bool = False,
+) -> Kernel:
+    """Build one source with one recipe, unless that is cached.
+
+    Raises:
+        UsageError: an option is not honoured, or a patch does not apply.
+        HostError: it cannot be built here.
+    """
+    compiler = compiler_version()
+    key = digest([source.identity], [recipe.digest], [compiler])
+    cache = make_folder(kernel_cache())
+    lock = cache / ".locks" / key
+
+    def say_waiting() -> None:
+        progress(Progress(Phase.WAIT, "another process is building this kernel; waiting for it"))
+
+    with locked(lock, say_waiting) as held:
+        cached = next((one for one in list_kernels() if one.key == key), None)
+        if cached and not keep_tree:
+            progress(Progress(Phase.DONE, f"{cached.name} is cached"))
+            return cached
+        _sweep(cache)
+        work = cache / f".building-{key}"
+        shutil.rmtree(work, ignore_errors=True)
+        _require_space(cache, source)
+        try:
+            kernel = _Build(source, recipe, progress, work, held).run(key, compiler)
+            folder = _publish(work, cache / kernel.name, keep_tree=keep_tree)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    published = read_kernel(folder)
+    assert published, "what was just published can be read"
+    progress(Progress(Phase.DONE, f"{published.name} is built"))
+    return published
+
+
+def compiler_version() -> str:
+    """Ask the compiler for its version, one line.
+
+    Raises:
+        HostError: there is no compiler.
+    """
+    try:
+        done = subprocess.run(["gcc", "--version"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise HostError(
+            "gcc is missing or does not work", hint="sudo apt-get install -y gcc libc6-dev"
+        ) from error
+    return done.stdout.partition("\n")[0]
+
+
+def failure_lines(log: Iterable[str]) -> list[str]:
+    """Pick the lines of a build log that say why it failed.
+
+    Args:
+        log: its lines.
+
+    Returns:
+        At most 20: from the first that reports an error, or the last ones when
+        none does.
+    """
+    kept = deque((line.rstrip() for line in log), maxlen=_LINES_KEPT)
+    faults = [line for line in kept if _FAULT.search(line)]
+    return faults[:_LINES_SHOWN] or list(kept)[-_LINES_SHOWN:]
+
+
+class _Build:
+    """One build in one folder: `source/`, `objects/` and the files to be kept."""
+
+    def __init__(
+        self, source: Source, recipe: Recipe, progress: ProgressCallback, work: Path, held: int
+    ) -> None:
+        self._source = source
+        self._recipe = recipe
+        self._progress = progress
+        self._work = work
+        self._held = held  # the lock's descriptor: whoever compiles holds it too
+        self._tree = work / "source"
+        self._objects = work / "objects"
+        self._log = work / "build.log"
+        self._compiled = 0
+
+    def run(self, key: str, compiler: str) -> Kernel:
+        """Build, and leave the files of a finished kernel in the work folder."""
+        start = os.times()
+        make_folder(self._objects)
+        copy_source(self._source, self._tree, self._progress)
+        version = makefile_version((self._tree / "Makefile").read_text())
+        self._progress(Progress(Phase.PATCH, f"{len(self._recipe.patches)} patches"))
+        for patch in self._recipe.patches:
+            _apply(patch, self._tree)
+        self._progress(Progress(Phase.CONFIGURE, f"Linux {version}"))
+        unavailable = self._configure(version)
+        self._make(version, "linux")
+        end = os.times()
+        program = self._work / "linux"
+        for name, kept in (("linux", program), (".config", self._work / "config")):
+            shutil.copy2(self._objects / name, kept)
+        if (self._objects / "System.map").exists():
+            shutil.copy2(self._objects / "System.map", self._work / "System.map")
+        content = program.read_bytes()
+        kernel = Kernel(
+            version=version,
+            key=key,
+            path=program,
+            source=self._source.identity,
+            options=self._recipe.options,
+            recipe=self._recipe.digest,
+            compiler=compiler,
+            sha256=hashlib.sha256(content).hexdigest(),
+            size_bytes=len(content),
+            objects=self._compiled,
+            built=datetime.fromtimestamp(program.stat().st_mtime, UTC).isoformat("T", "seconds"),
+            build_host_s=round(end.elapsed - start.elapsed, 1),
+            build_cpu_s=round(
+                end.children_user
+                + end.children_system
+                - start.children_user
+                - start.children_system,
+                1,
+            ),
+            unavailable=unavailable,
+        )
+        write_kernel(kernel, self._work)
+        return kernel
+
+    def _configure(self, version: str) -> tuple[str, ...]:
+        # A tree that was once built in place refuses to be built elsewhere.
+        if any((self._tree / name).exists() for name in (".config", "include/config")):
+            self._make(version, "mrproper", in_tree=True)
+        self._make(version, "allnoconfig")
+        config = self._objects / ".config"
+        fragment = parse_config("\n".join(self._recipe.fragment))
+        options = parse_options(self._recipe.options)
+        config.write_text(merge_config(config.read_text(), fragment | options))
+        self._make(version, "olddefconfig")
+        refused = unhonoured(options, config.read_text())
+        if refused:
+            raise UsageError(
+                f"Linux {version} does not honour {', '.join(refused)}",
+                hint="the option does not exist there, or another option that it depends on "
+                "is off: look it up in the source's Kconfig files (windtunnel kernel source)",
+            )
+        kept = {name: value for name, value in fragment.items() if name not in options}
+        unavailable = unhonoured(kept, config.read_text())
+        if unavailable:
+            self._progress(
+                Progress(Phase.WARNING, f"Linux {version} does without {', '.join(unavailable)}")
+            )
+        return unavailable
+
+    def _make(self, version: str, target: str, *, in_tree: bool = False) -> None:
+        """Run make to the end; its output goes to the log, its objects to progress."""
+        jobs = (os.cpu_count() or 1) + 1
+        command = ["nice", "-n", "10", "make", "-C", str(self._tree), "ARCH=um", f"-j{jobs}"]
+        command += [target] if in_tree else [f"O={self._objects}", target]
+        with (
+            self._log.open("a") as log,
+            subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                env=_environment(),
+                start_new_session=True,
+                pass_fds=(self._held,),
+            ) as make,
+            _killed_with_us(make),
+        ):
+            assert make.stdout, "a pipe was asked for"
+            total = _objects_expected()
+            for line in make.stdout:
+                log.write(line)
+                compiled = _OBJECT.match(line)
+                if compiled and target == "linux":
+                    self._compiled += 1
+                    total = max(total, self._compiled)
+                    self._progress(
+                        Progress(Phase.COMPILE, compiled[1], done=self._compiled, total=total)
+                    )
+        if make.returncode != 0:
+            self._fail(version, target, make.returncode)
+
+    def _fail(self, version: str, target: str, status: int) -> None:
+        kept = self._work.parent / f"failed-{self._work.name.removeprefix('.building-')}.log"
+        shutil.copyfile(self._log, kept)
+        with kept.open(errors="replace") as log:
+            lines = "\n".join(f"    {line}" for line in failure_lines(log))
+        raise HostError(
+            f"Linux {version} does not build: `make {target}` ended with status {status}\n{lines}",
+            hint=f"the whole log: {kept}",
+        )
+
+
+@contextmanager
+def _killed_with_us(make: subprocess.Popen[str]) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        # Ctrl-C reaches only us: make has a session of its own, so that we can
+        # end it with all its compilers.
+        os.killpg(make.pid, signal.SIGTERM)
+        raise
+
+
+def _environment() -> dict[str, str]:
+    """An environment in which nothing of this machine reaches the kernel's bytes."""
+    # kbuild listens to dozens of variables; a compiler needs none of the user's
+    kept = ("PATH", "HOME", "TMPDIR", "USER", "LOGNAME")
+    return {name: os.environ[name] for name in kept if name in os.environ} | {
+        "LC_ALL": "C",
+        "KBUILD_BUILD_TIMESTAMP": "Thu Jan  1 00:00:00 UTC 1970",
+        "KBUILD_BUILD_USER": "windtunnel",
+        "KBUILD_BUILD_HOST": "windtunnel",
+        "KBUILD_BUILD_VERSION": "1",
+    }
+
+
+def _apply(patch: Path, tree: Path) -> None:
+    command = ["patch", "-p1", "--batch", "--no-backup-if-mismatch", "-i", str(patch)]
+
+    def would_apply(*words: str) -> bool:
+        trial = subprocess.run(
+            [*command, "--dry-run", *words], cwd=tree, capture_output=True, check=False
+        )
+        return trial.returncode == 0
+
+    if would_apply("--forward"):
+        run_step([*command, "--forward"], f"applying {patch.name}", folder=tree)
+    elif not would_apply("--reverse"):
+        raise UsageError(
+            f"the patch {patch.name} does not apply to this kernel source",
+            hint="the series is made for 6.12 up to the newest packaged kernel; "
+            "a tree with changes in the same places needs the patch merged into it first",
+        )
+
+
+def _objects_expected() -> int:
+    return next((one.objects for one in list_kernels() if one.objects), OBJECTS_EXPECTED)
+
+
+def _require_space(cache: Path, source: Source) -> None:
+    free = shutil.disk_usage(cache).free
+    needed = _FREE_BYTES_MIN[isinstance(source, DebianSource)]
+    if free < needed:
+        raise HostError(
+            f"{cache} has {free / 1e9:.1f} GB free; a build needs {needed / 1e9:.1f} GB",
+            hint="free some space, or set XDG_CACHE_HOME to a larger disk",
+        )
+
+
+def _sweep(cache: Path) -> None:
+    """Remove the work of builders that died: folders whose lock nobody holds."""
+    for folder in cache.glob(".building-*"):
+        lock = cache / ".locks" / folder.name.removeprefix(".building-")
+        try:
+            with lock.open("a") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            continue  # being built, right now
+
+
+def _publish(work: Path, folder: Path, *, keep_tree: bool) -> Path:
+    """Rename a finished build into the cache. The lock is held."""
+    if not keep_tree:
+        shutil.rmtree(work / "source")
+        shutil.rmtree(work / "objects")
+    if folder.exists():
+        # built again to keep its tree; a world that runs the old one holds its file
+        shutil.rmtree(folder)
+    work.rename(folder)
+    return folder
