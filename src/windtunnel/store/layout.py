@@ -42,6 +42,8 @@ STDERR_SUFFIX = ".stderr"
 
 SCHEMA_VERSION = 1
 
+WRITE_HINT = "choose a folder that you may write with --output DIR"
+
 # A file name may have 255 bytes (NAME_MAX); the suffix and ".new" need a few.
 _NAME_MAX_BYTES = 200
 _DIGEST_CHARACTERS = 16
@@ -82,12 +84,13 @@ def free_bytes(path: Path) -> int:
 
 
 @contextmanager
-def host_errors(folder: Path, doing: str) -> Iterator[None]:
+def host_errors(folder: Path, doing: str, *, hint: str = WRITE_HINT) -> Iterator[None]:
     """Turn the operating system's errors about a run's folder into ours.
 
     Args:
         folder: the run's folder.
         doing: completes "cannot …", such as "write events.jsonl".
+        hint: how to mend it, when it is not a full disk; empty when reading.
 
     Raises:
         HostError: for any OSError; a full disk, quota or file size limit says
@@ -96,14 +99,14 @@ def host_errors(folder: Path, doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _host_error(folder, doing, error) from error
+        raise _host_error(folder, doing, error, hint) from error
 
 
-def _host_error(folder: Path, doing: str, error: OSError) -> HostError:
+def _host_error(folder: Path, doing: str, error: OSError, hint: str) -> HostError:
     if error.errno not in _FULL:
         return HostError(
             f"cannot {doing} in {folder}: {error.strerror or error}",
-            hint="choose a folder that you may write with --output DIR",
+            hint=hint,
         )
     try:
         free = f"{free_bytes(folder)} bytes are free there"

@@ -64,7 +64,7 @@ class RunReader:
     def manifest(self) -> dict[str, Any]:
         """The manifest as it was written; empty when the run was killed before it was."""
         file = self.path / layout.MANIFEST
-        with host_errors(self.path, f"read {layout.MANIFEST}"):
+        with host_errors(self.path, f"read {layout.MANIFEST}", hint=""):
             try:
                 manifest = json.loads(file.read_bytes())
             except FileNotFoundError:
@@ -88,7 +88,7 @@ class RunReader:
     def lab_text(self) -> str:
         """The lab as it was run; empty when the run was killed before it was written."""
         file = self.path / layout.LAB
-        with host_errors(self.path, f"read {layout.LAB}"):
+        with host_errors(self.path, f"read {layout.LAB}", hint=""):
             try:
                 return file.read_text(encoding="utf-8")
             except FileNotFoundError:
@@ -103,14 +103,14 @@ class RunReader:
             ProtocolError: another line is not an event; names file and line.
         """
         file = self.path / layout.EVENTS
-        with host_errors(self.path, f"read {layout.EVENTS}"), file.open("rb") as lines:
+        with host_errors(self.path, f"read {layout.EVENTS}", hint=""), file.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
                 try:
-                    event = Event.from_line(line.decode("utf-8", "surrogatepass"))
-                except (ProtocolError, UnicodeDecodeError) as error:
+                    event = parse_event(line)
+                except ProtocolError as error:
                     if not line.endswith(b"\n"):
                         return
-                    raise ProtocolError(f"{file}:{number}: not an event: {line[:80]!r}") from error
+                    raise ProtocolError(f"{file}:{number}: {error.message}") from error
                 yield event
 
     def processes(self) -> tuple[ProcessRecord, ...]:
@@ -142,11 +142,33 @@ class RunReader:
         suffix = layout.STDERR_SUFFIX if stderr else layout.STDOUT_SUFFIX
         name = layout.file_name(process) + suffix
         file = self.path / layout.NODES / layout.file_name(node) / name
-        with host_errors(self.path, f"read the output of {process!r} on {node!r}"):
+        with host_errors(self.path, f"read the output of {process!r} on {node!r}", hint=""):
             try:
                 return file.read_bytes()
             except FileNotFoundError:
                 return b""
+
+
+def parse_event(line: bytes) -> Event:
+    """Decode one line of an event log.
+
+    Raises:
+        ProtocolError: it is not an event, or a value has the wrong type.
+    """
+    try:
+        event = Event.from_line(line.decode("utf-8", "surrogatepass"))
+    except UnicodeDecodeError as error:
+        raise ProtocolError(f"not an event: {line[:80]!r}") from error
+    wanted = (
+        (event.time_ns, int),
+        (event.sequence, int),
+        (event.kind, str),
+        (event.node, str),
+        (event.fields, dict),
+    )
+    if not all(isinstance(value, kind) for value, kind in wanted):
+        raise ProtocolError(f"not an event: {line[:80]!r}")
+    return event
 
 
 def is_run(path: Path) -> bool:
