@@ -20,7 +20,7 @@ KERNELS := newest 6.12
         setup setup-dev packages requirements clean
 
 help: ## show this text
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-14s%s\n", $$1, $$2 }' Makefile
 
 demo: setup ## six routers, a cut link, an hour of virtual time, about half a minute
 	$(BIN)/windtunnel run examples/ospf-ring/lab.yaml
@@ -47,7 +47,7 @@ pytest: setup-dev ## the tests, as whoever you are
 	  if [ $$first ]; then $(BIN)/pytest --kernel $$kernel || exit; \
 	  else $(BIN)/pytest --kernel $$kernel -m needs_uml || exit; fi; first=; done
 
-as-user: setup-dev ## when root: the tests that boot a kernel, as an ordinary user
+as-user: setup-dev ## when root: the tests again, as an ordinary user
 	@if [ "$$(id -u)" = 0 ]; then scripts/test-as-user --kernel $(firstword $(KERNELS)); fi
 
 # Not a part of `test` until these rooms have reached it.
