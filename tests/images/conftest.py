@@ -11,6 +11,7 @@ import pytest
 from windtunnel.images.kernels import Kernel, load_recipe, write_kernel
 
 # It knows CONFIG_NET and CONFIG_DEBUG_FS, and drops whatever else it is asked for.
+# With net/broken it fails; with a named pipe net/gate it waits until that was opened.
 MAKEFILE = """\
 # SPDX-License-Identifier: GPL-2.0
 VERSION = 7
@@ -31,6 +32,7 @@ linux:
 \t@echo "  CC      net/b.o"
 \t@echo "  AS      arch/um/c.o"
 \t@test ! -e net/broken || { echo "net/a.c:3:5: error: expected ';'"; exit 1; }
+\t@test ! -p net/gate || cat net/gate
 \t@echo built >> $(O)/../../count
 \t@cat net/greeting $(O)/.config > $(O)/linux
 mrproper:

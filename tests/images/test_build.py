@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Building, with a tree that takes a blink. The real thing is `make kernels`."""
 
+import os
 import stat
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,6 +17,16 @@ from windtunnel.images.sources import tree_source
 
 SIGNAL_LIMIT_HOST_S = 30
 KERNEL = "good morning\n# CONFIG_DEBUG_FS is not set\nCONFIG_NET=y\n"
+
+BUILDER = """
+import pathlib, sys
+from windtunnel.images import build, kernels, sources
+build.build_source(
+    sources.tree_source(pathlib.Path(sys.argv[1])),
+    kernels.load_recipe(folder=pathlib.Path(sys.argv[2])),
+    lambda step: print(step.message, flush=True),
+)
+"""
 
 
 def build(tree, ingredients, options=(), progress=lambda _step: None, **how):
@@ -146,6 +159,29 @@ def test_of_two_builders_one_builds_and_the_other_waits_and_says_so(cache, tree,
     assert (cache / "kernels/count").read_text() == "built\n"
 
 
+def test_a_killed_builders_compilers_keep_the_next_builder_out(cache, tree, ingredients):
+    gate = tree / "net/gate"
+    os.mkfifo(gate)
+    command = [sys.executable, "-c", BUILDER, str(tree), str(ingredients)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as builder:
+        # after its last line of output, so that no broken pipe ends its make
+        while builder.stdout.readline() != "arch/um/c.o\n":
+            assert builder.poll() is None
+        builder.kill()
+    # the make lives on, and waits at the gate in the folder that we will need
+    phases = []
+
+    def open_the_gate(step):
+        phases.append(step.phase)
+        if step.phase is Phase.WAIT or step.message == "arch/um/c.o":
+            gate.write_text("")
+
+    kernel = build(tree, ingredients, progress=open_the_gate)
+    assert phases[0] is Phase.WAIT
+    assert list_kernels() == [kernel]
+    assert list((cache / "kernels").glob(".building-*")) == []
+
+
 def test_the_next_build_removes_what_dead_builders_left(cache, tree, ingredients):
     dead = cache / "kernels" / ".building-000000000000"
     (dead / "source").mkdir(parents=True)
@@ -179,6 +215,14 @@ def test_the_users_environment_does_not_reach_the_build(cache, tree, ingredients
     monkeypatch.setenv("KBUILD_BUILD_USER", "me")
     again = build(tree, ingredients, keep_tree=True)
     assert again.sha256 == plain.sha256
+
+
+def test_a_cache_that_cannot_be_written_is_an_error_of_the_host(tree, ingredients, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/no-such-place")
+    with pytest.raises(HostError) as caught:
+        build(tree, ingredients)
+    assert caught.value.message.startswith("cannot use /proc/no-such-place")
+    assert "XDG_CACHE_HOME" in caught.value.hint
 
 
 def test_failure_lines_are_those_that_report_an_error():

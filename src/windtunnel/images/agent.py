@@ -16,7 +16,7 @@ import stat
 from pathlib import Path
 
 from windtunnel.errors import HostError
-from windtunnel.images.cache import cache_folder, locked, make_folder
+from windtunnel.images.cache import cache_folder, cannot_write, locked, make_folder
 from windtunnel.images.cpio import CpioEntry, newc_archive
 from windtunnel.images.shipped import agent_source
 
@@ -61,8 +61,11 @@ def initrd_of(source: Path) -> Path:
     initrd = cache / key / "initrd"
     if not initrd.exists():
         with locked(cache / ".locks" / key, lambda: None):
-            if not initrd.exists():
-                _make(source, compiler, initrd)
+            try:
+                if not initrd.exists():
+                    _make(source, compiler, initrd)
+            except OSError as error:
+                raise cannot_write(initrd, error) from error
     return initrd
 
 

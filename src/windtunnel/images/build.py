@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from windtunnel.errors import HostError, UsageError
-from windtunnel.images.cache import locked, make_folder
+from windtunnel.images.cache import cannot_write, locked, make_folder
 from windtunnel.images.config import merge_config, parse_config, parse_options, unhonoured
 from windtunnel.images.doctor import require_programs
 from windtunnel.images.kernels import (
@@ -130,6 +130,8 @@ def build_source(
         try:
             kernel = _Build(source, recipe, progress, work, held).run(key, compiler)
             folder = _publish(work, cache / kernel.name, keep_tree=keep_tree)
+        except OSError as error:
+            raise cannot_write(work, error) from error
         finally:
             shutil.rmtree(work, ignore_errors=True)
     published = read_kernel(folder)

@@ -41,11 +41,16 @@ def make_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise HostError(
-            f"cannot create {folder}: {error.strerror}",
-            hint="set XDG_CACHE_HOME to a folder that you may write",
-        ) from error
+        raise cannot_write(folder, error) from error
     return folder
+
+
+def cannot_write(place: Path, error: OSError) -> HostError:
+    """Word the error for a cache that is full, or that somebody else owns."""
+    return HostError(
+        f"cannot use {error.filename or place}: {error.strerror or error}",
+        hint="free some space, or set XDG_CACHE_HOME to a folder that you may write",
+    )
 
 
 @contextmanager
@@ -63,9 +68,15 @@ def locked(path: Path, when_waiting: Callable[[], None]) -> Iterator[int]:
 
     Yields:
         The descriptor that holds the lock, to be passed on to children.
+
+    Raises:
+        HostError: the lock file cannot be made; the hint names XDG_CACHE_HOME.
     """
     make_folder(path.parent)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise cannot_write(path, error) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
