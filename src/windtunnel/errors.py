@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The exception tree, by whose fault it is.
 
+::
+
     WindtunnelError
       LabFileError    the description is wrong            exit 2
+        LabFileErrors   all that is wrong with it, together
       UsageError      the command or call is wrong        exit 2
       HostError       this machine lacks or refuses       exit 3
       GuestError      a kernel, service or the agent      exit 4
         GuestLostError  the kernel panicked or died
         GuestStuckError a process spins, time stands still
+        IdleError       nothing is left to happen
       ProtocolError   a peer's bytes break a protocol     exit 4
       StateError      a call at the wrong time            exit 2
       ReplayError     two equal runs differ               exit 1
@@ -19,6 +23,7 @@ Every message says what happened, the value, where, and how to mend it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -91,6 +96,25 @@ class LabFileError(WindtunnelError):
         return f"{self.where}: {super().__str__()}" if self.where else super().__str__()
 
 
+class LabFileErrors(LabFileError):  # noqa: N818 - it is several
+    """Everything that is wrong with a lab, in the order of the file.
+
+    Attributes:
+        errors: one or more; each has its own place and hint.
+    """
+
+    def __init__(self, errors: Sequence[LabFileError]) -> None:
+        assert errors, "no errors are no exception"
+        count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
+        super().__init__(f"{count} in the lab", where=errors[0].where)
+        self.errors = tuple(errors)
+
+    def __str__(self) -> str:
+        if len(self.errors) == 1:
+            return str(self.errors[0])
+        return "\n".join([f"{self.message}:", *map(str, self.errors)])
+
+
 class UsageError(WindtunnelError):
     """The command line or the arguments of a call are wrong."""
 
@@ -139,6 +163,10 @@ class GuestLostError(GuestError):
 
 class GuestStuckError(GuestError):
     """A process computes for ever: virtual time cannot go on."""
+
+
+class IdleError(GuestError):
+    """Somebody waits for what can never happen: everything sleeps for ever."""
 
 
 class ProtocolError(WindtunnelError):

@@ -183,12 +183,15 @@ class LinkChange:
     Attributes:
         link: the link's name.
         up: the new state; None leaves it.
-        impairment: for both directions; None leaves them.
+        impairment: for what the first end sends, and the second end too unless
+            `backward` is given; None leaves both.
+        backward: for what the second end sends, where that differs.
     """
 
     link: str
     up: bool | None = None
     impairment: Impairment | None = None
+    backward: Impairment | None = None
 
 
 @dataclass(frozen=True, slots=True)

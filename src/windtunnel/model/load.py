@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lab text to `LabSpec`: the whole way, in the order in which it is gone.
+
+Text is read (positions kept), its shape is checked, nodes are merged from
+their layers, links and networks are wired, templates are filled, and what came
+out is checked as any lab is. Errors of shape end it, because nothing can be
+said about a text that is no lab; all others are collected and raised together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from windtunnel.errors import LabFileError, LabFileErrors
+from windtunnel.model import actions
+from windtunnel.model.addressing import wire
+from windtunnel.model.check import find_problems
+from windtunnel.model.contents import Contents, ListDirectory, Read
+from windtunnel.model.lab import LabSpec, LinkSpec, NetworkSpec, NodeSpec
+from windtunnel.model.locate import Origins
+from windtunnel.model.merge import Settings, merge_nodes
+from windtunnel.model.problem import Path, Problem
+from windtunnel.model.schema import LabPart
+from windtunnel.model.shape import read_shape
+from windtunnel.model.templates import InterfaceView, LabView, NodeView, Scope
+from windtunnel.model.wiring import draft_links, draft_networks
+from windtunnel.model.yamltree import Document, parse_yaml
+
+
+def load_lab(text: str, *, file: str, read: Read, list_directory: ListDirectory) -> LabSpec:
+    """Read a lab file.
+
+    Args:
+        text: its text.
+        file: its name, for messages.
+        read: returns the bytes of a file that the lab file names. Paths come as
+            they are written there ("./h1/x" as "h1/x"): relative ones are
+            relative to the lab file. Raises OSError.
+        list_directory: returns the paths of all regular files below a directory,
+            relative to it, with "/" between their parts. Raises OSError.
+
+    Returns:
+        The lab, complete and checked; its `source` is `text`.
+
+    Raises:
+        LabFileErrors: everything that is wrong, each with file, line and column.
+        LabFileError: the text is not YAML.
+    """
+    document = parse_yaml(text, file=file)
+    lab = read_shape(document)
+    problems: list[Problem] = []
+    settings = merge_nodes(lab, problems)
+    links, networks = _wire(lab, document, problems)
+    scope = _scope(lab, settings, links, networks)
+
+    def render(command: str, node: str, path: Path) -> str:
+        if "{{" not in command or node not in scope.nodes:
+            return command
+        try:
+            return scope.render_command(command, node, document.where(path))
+        except LabFileError as error:
+            problems.append(Problem(path, error.message, error.hint, where=error.where))
+            return command
+
+    contents = Contents(document, read, list_directory, problems)
+    nodes, files = _nodes(lab, settings, scope, contents, render)
+    processes, process_paths = actions.make_processes(lab, settings, render)
+    steps, step_paths = actions.make_steps(lab, links, render)
+    spec = LabSpec(
+        name=lab.name,
+        seed=lab.seed,
+        stop_ns=lab.stop,
+        memory_bytes=lab.memory,
+        clock_ns=lab.clock,
+        nodes=nodes,
+        links=links,
+        networks=networks,
+        processes=processes,
+        steps=steps,
+        validations=actions.make_validations(lab, (step.name for step in steps), render),
+        captures=actions.make_captures(lab),
+        root=lab.root,
+        source=text,
+    )
+    origins = Origins(document, settings, files, list(lab.networks), process_paths, step_paths)
+    _raise_all(spec, problems, origins)
+    return spec
+
+
+def _wire(
+    lab: LabPart, document: Document, problems: list[Problem]
+) -> tuple[tuple[LinkSpec, ...], tuple[NetworkSpec, ...]]:
+    links = draft_links(lab, problems)
+    networks = draft_networks(lab, problems)
+    loopbacks = [text for node in lab.nodes.values() for text in node.addresses]
+    try:
+        return wire(links, networks, loopbacks=loopbacks)
+    except LabFileError as error:
+        # No room for automatic addresses: the whole lab is the culprit.
+        error.where = document.where(("links",))
+        raise
+
+
+def _scope(
+    lab: LabPart,
+    settings: Mapping[str, Settings],
+    links: Sequence[LinkSpec],
+    networks: Sequence[NetworkSpec],
+) -> Scope:
+    interfaces: dict[str, list[InterfaceView]] = {name: [] for name in settings}
+    groups: list[LinkSpec | NetworkSpec] = [*networks, *links]
+    for group in groups:
+        ends = group.members if isinstance(group, NetworkSpec) else group.ends
+        views = [InterfaceView(end, group) for end in ends]
+        for view in views:
+            view.peers = [other for other in views if other is not view]
+            interfaces.setdefault(view.node, []).append(view)
+    nodes = {
+        name: NodeView(
+            name=name,
+            number=number,
+            vars=merged.vars,
+            addresses=lab.nodes[name].addresses,
+            interfaces=interfaces[name],
+        )
+        for number, (name, merged) in enumerate(settings.items(), start=1)
+    }
+    return Scope(lab=LabView(lab.name, lab.seed), nodes=nodes, links=list(links))
+
+
+def _nodes(
+    lab: LabPart,
+    settings: Mapping[str, Settings],
+    scope: Scope,
+    contents: Contents,
+    render: actions.RenderCommand,
+) -> tuple[tuple[NodeSpec, ...], dict[str, dict[str, Path]]]:
+    nodes = []
+    origins = {}
+    for name, merged in settings.items():
+        files, origins[name] = contents.files_of(name, merged.files, scope)
+        nodes.append(
+            NodeSpec(
+                name=name,
+                sysctls=tuple(merged.sysctls.items()),
+                env=tuple(merged.env.items()),
+                exec=tuple(render(text, name, path) for text, path in merged.exec),
+                files=files,
+                syscall_cost_ns=merged.syscall_cost_ns,
+                addresses=tuple(lab.nodes[name].addresses),
+            )
+        )
+    return tuple(nodes), origins
+
+
+# All that is wrong, in the order of the file; the same thing found twice (by a
+# kind that many nodes share) is said once.
+def _raise_all(spec: LabSpec, problems: list[Problem], origins: Origins) -> None:
+    found = [*problems, *find_problems(spec)]
+    if not found:
+        return
+    errors = {str(error): error for error in map(origins.explain, found)}
+    in_order = sorted(
+        errors.values(),
+        key=lambda error: (error.where.line, error.where.column) if error.where else (0, 0),
+    )
+    raise LabFileErrors(in_order)
