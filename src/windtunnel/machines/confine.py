@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: PTH - the words of the system calls, on the start path of every command
+# The words of the system calls, on the start path of every command:
+# ruff: noqa: PTH111
 """What a guest's host process may do: the whole of the host's safety, in one place.
 
 Guest root owns its kernel (it can mount hostfs again, load modules, write to its
@@ -49,6 +50,20 @@ class Method(Enum):
     NONE = "none"
 
 
+_EFFECTS = {
+    Method.LANDLOCK: (
+        "The host's top-level directory can not be listed (what is in it can be reached).",
+        "In writable directories of the host, modes, owners, times and attributes of files "
+        "can not be changed.",
+    ),
+    Method.NAMESPACE: (
+        "Files of the host that belong to other users seem to belong to nobody (65534): "
+        "setuid programs then run as nobody.",
+    ),
+    Method.NONE: (),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """How a guest is confined, for the manifest of a run.
@@ -57,11 +72,13 @@ class Report:
         method: what guards the files.
         landlock_abi: the version of Landlock that is in force, 0 for none.
         gaps: what the guest could still do to the host, one sentence each.
+        effects: what the guest's programs may notice of it, one sentence each.
     """
 
     method: Method
     landlock_abi: int
     gaps: tuple[str, ...]
+    effects: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +107,7 @@ class Confinement:
         """
         method = self.method or choose_method(trust_guest=self.trust_guest)
         version = landlock.abi() if method is Method.LANDLOCK else 0
-        return Report(method, version, gaps(method, version))
+        return Report(method, version, gaps(method, version), _EFFECTS[method])
 
 
 def for_project(
@@ -290,8 +307,12 @@ def _homes() -> tuple[Path, ...]:
 
 def _existing(path: Path, option: str) -> Path:
     real = Path(os.path.realpath(path))
-    if not real.exists():
-        raise UsageError(f"{option} {path}: there is no such file or directory", hint="Check it.")
+    try:
+        real.stat()
+    except OSError as error:
+        raise UsageError(
+            f"{option} {path}: {error.strerror}", hint="Name something that is there and is yours."
+        ) from error
     return real
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: PTH - the words of the system calls, on the start path of every command
+# The words of the system calls, on the start path of every command:
+# ruff: noqa: PTH116
 """Landlock: this process gives up files, ports and signals for ever, without privilege.
 
 Everything that a ruleset *handles* is denied, except where a rule allows it.

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: PTH - the words of the system calls, on the start path of every command
+# The words of the system calls, on the start path of every command:
+# ruff: noqa: PTH123, PTH208
 """Start a guest's process, confined, and make sure that nothing of it outlives us.
 
 Between us and the guest stands a supervisor, a fork of ours that only waits:

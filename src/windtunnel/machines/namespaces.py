@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: PTH - the words of the system calls, on the start path of every command
+# The words of the system calls, on the start path of every command:
+# ruff: noqa: PTH102, PTH103, PTH109, PTH112, PTH114, PTH115, PTH120, PTH208, PTH211
 """The way without Landlock: a user namespace whose root shows only what may be seen.
 
 The new root is an empty tmpfs into which each readable path is mounted read-only,
@@ -84,6 +85,9 @@ def enter(read: Iterable[str], hide: Iterable[str], write: Iterable[str]) -> Non
             _place(path, kind, tree)
     for entry in os.listdir("/"):  # the rest of the top level: names, but nothing in them
         _shadow_of_top_level(entry)
+    for path, kind, tree in trees:  # nothing has to be put into these any more
+        if kind == "hide" and tree is not None:
+            _set_attributes(_AT_FDCWD, _STAGE + path, _MOUNT_ATTR_RDONLY, 0)
     # Only the stage itself: the writable mounts below it stay writable.
     _set_attributes(_AT_FDCWD, _STAGE, _MOUNT_ATTR_RDONLY, 0)
     os.chdir(_STAGE)

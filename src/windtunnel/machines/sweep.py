@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# ruff: noqa: PTH - the words of the system calls, on the start path of every command
+# The words of the system calls, on the start path of every command:
+# ruff: noqa: PTH115, PTH123, PTH208
 """Scratch directories of runs, and the removal of what dead runs left.
 
 Each run has BASE/PID-START/ and, beside it where its guest can not reach it,
