@@ -157,8 +157,9 @@ class RunWriter:
         }
         try:
             with host_errors(path, "begin the record"):
-                writer._reserve()
+                # The manifest is before the reserve, so that `_sweep` finds who owns the reserve.
                 writer._replace_file(layout.MANIFEST, _json_bytes(writer._manifest))
+                writer._reserve()
                 writer._replace_file(layout.LAB, lab_text.encode())
                 if source_text is not None:
                     writer._replace_file(layout.LAB_SOURCE, source_text.encode())
