@@ -22,8 +22,12 @@ MESSAGE_SIZE_BYTES = 16
 NEVER_NS = 2**63 - 1
 """What a guest asks for that has nothing to do (S64_MAX). Never to be granted."""
 
-FREE_FOREVER_NS = 2**63
-"""`free_until` when nobody else wants to run; guests must not be stopped by it."""
+FREE_FOREVER_NS = NEVER_NS
+"""`free_until` when nobody else wants to run.
+
+Not one more: a guest that may run past NEVER_NS does so when it has nothing to
+do, and panics there ("going to sleep forever").
+"""
 
 SHARED_VERSION = 2
 SHARED_HEADER_BYTES = 4096
