@@ -24,7 +24,8 @@ def record_rounds(writer, *, aloud):
         writer.event(Event(number * 1000, number, "step", "r1", {"text": "x" * 100}))
         output.write(b"round %d\n" % number, stderr=False)
         if aloud:
-            print(number, flush=True)
+            sys.stdout.write(f"{number}\n")
+            sys.stdout.flush()
 
 
 def main(base, *, until_full):
@@ -46,7 +47,7 @@ def main(base, *, until_full):
         "output": reader.read_output("r1", "counter").decode(),
         "left": sorted(entry.name for entry in writer.path.iterdir()),
     }
-    print(json.dumps(answer))
+    json.dump(answer, sys.stdout)
 
 
 if __name__ == "__main__":

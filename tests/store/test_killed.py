@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from repository import REPOSITORY
 from windtunnel.errors import UsageError
 from windtunnel.model.event import Event
+from windtunnel.sim.seeds import derive
 from windtunnel.store.run_dir import RunReader, RunWriter, find_run
 
 WRITER = [sys.executable, str(Path(__file__).with_name("endless_writer.py"))]
@@ -43,7 +43,7 @@ def kill_after_rounds(base: Path, rounds: int) -> int:
 
 @pytest.mark.parametrize("seed", range(KILLS))
 def test_a_run_that_is_killed_at_any_moment_can_be_read_and_says_so(tmp_path, seed):
-    rounds = random.Random(seed).randint(1, 400)
+    rounds = 1 + derive(seed, "rounds before the kill") % 400
     last = kill_after_rounds(tmp_path, rounds)
 
     reader = RunReader(find_run("endless", tmp_path))
@@ -157,9 +157,7 @@ def test_a_full_disk_ends_the_run_with_a_message_and_spares_the_record(tmp_path,
 
 def test_two_runs_that_begin_at_once_get_two_folders(tmp_path):
     started = [
-        subprocess.Popen(  # noqa: SIM115
-            [*WRITER, str(tmp_path)], env=ENVIRONMENT, stdout=subprocess.PIPE
-        )
+        subprocess.Popen([*WRITER, str(tmp_path)], env=ENVIRONMENT, stdout=subprocess.PIPE)
         for _ in range(4)
     ]
     for process in started:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,28 @@ def test_runs_are_numbered_and_latest_is_the_newest(tmp_path):
     assert list_runs(tmp_path / "nowhere") == ()
 
 
+def test_a_folder_that_somebody_called_latest_is_left_alone(tmp_path):
+    (tmp_path / "ring" / "latest" / "mine").mkdir(parents=True)
+    begin(tmp_path).close()
+    assert find_run("ring", tmp_path) == tmp_path / "ring" / "0001"
+    assert (tmp_path / "ring" / "latest" / "mine").is_dir()
+    assert not (tmp_path / "ring" / "0001" / ".latest").is_symlink()
+
+
+def test_many_threads_that_begin_runs_at_once_get_a_folder_each(tmp_path):
+    def begin_five(_):
+        paths = []
+        for _ in range(5):
+            with begin(tmp_path) as writer:
+                paths.append(writer.path)
+        return paths
+
+    with ThreadPoolExecutor(8) as pool:
+        made = [path for paths in pool.map(begin_five, range(8)) for path in paths]
+    assert sorted(made) == list(list_runs(tmp_path))
+    assert len(made) == 40
+
+
 def test_a_person_finds_a_run_by_its_name(tmp_path):
     for lab in ("ring", "ring", "chain"):
         begin(tmp_path, lab).close()
@@ -200,8 +223,9 @@ def test_a_lab_whose_name_cannot_be_a_folder_is_refused(tmp_path, lab):
 
 
 def test_an_exception_leaves_its_message_and_goes_on(tmp_path):
-    with pytest.raises(HostError, match="no kernel"), begin(tmp_path) as writer:
-        writer.event(START)
+    writer = begin(tmp_path)
+    writer.event(START)
+    with pytest.raises(HostError, match="no kernel"), writer:
         raise HostError("no kernel")
     reader = RunReader(writer.path)
     assert (reader.state, reader.manifest["error"]) == ("error", "no kernel")
@@ -215,8 +239,9 @@ def test_ctrl_c_leaves_an_interrupted_run(tmp_path):
 
 
 def test_an_exception_after_the_end_does_not_change_the_verdict(tmp_path):
-    with pytest.raises(ValueError), begin(tmp_path) as writer:
-        writer.finish("passed", summary={})
+    writer = begin(tmp_path)
+    writer.finish("passed", summary={})
+    with pytest.raises(ValueError), writer:
         raise ValueError
     assert RunReader(writer.path).state == "passed"
 

@@ -341,8 +341,9 @@ def _sides(a: Path, b: Path, place: Place) -> tuple[str | None, str | None]:
     pieces = [
         contents.line_near(path, place, radius_bytes=_EXCERPT_RADIUS_BYTES) for path in (a, b)
     ]
-    if all(piece is not None and piece.endswith(b"\n") for piece in pieces):
-        pieces = [piece and piece[:-1] for piece in pieces]
+    # The line's end says something only where one side has it and the other has not.
+    if all(piece.endswith(b"\n") for piece in pieces if piece):
+        pieces = [piece if piece == b"\n" else piece and piece[:-1] for piece in pieces]
     side_a, side_b = (
         None if piece is None else piece.decode("utf-8", "backslashreplace") for piece in pieces
     )

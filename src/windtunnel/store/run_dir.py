@@ -71,7 +71,6 @@ class RunWriter:
         self.path = path
         self._folder_fd = folder_fd
         self._events_fd = events_fd
-        self._events_size_bytes = 0
         self._manifest: dict[str, Any] = {}
         self._processes = ProcessTable()
         self._outputs: OrderedDict[tuple[str, str], int] = OrderedDict()
@@ -209,13 +208,13 @@ class RunWriter:
         self._require_open()
         line = event.to_line().encode("utf-8", "surrogatepass") + b"\n"
         with host_errors(self.path, f"write {layout.EVENTS}"):
+            size_bytes = os.fstat(self._events_fd).st_size
             try:
                 _write_all(self._events_fd, line)
             except OSError:
                 # Half a line in the middle would spoil the log, should it go on.
-                os.ftruncate(self._events_fd, self._events_size_bytes)
+                os.ftruncate(self._events_fd, size_bytes)
                 raise
-        self._events_size_bytes += len(line)
         self._processes.add(event)
 
     def output(self, node: str, process: str) -> ProcessOutput:
