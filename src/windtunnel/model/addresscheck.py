@@ -30,55 +30,32 @@ class AddressUse:
     holder: str
 
 
+# An address in numbers: making ipaddress's networks of 100,000 takes seconds.
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    use: AddressUse
+    version: int
+    value: int
+    first: int  # of its subnet; so is last
+    last: int
+    is_link_local: bool
+
+    @property
+    def subnet(self) -> str:
+        return str(ipaddress.ip_interface(self.use.text).network)
+
+
 def address_problems(uses: Iterable[AddressUse]) -> Iterator[Problem]:
-    """Find addresses that are malformed, unusable or used twice."""
-    seen: dict[str, AddressUse] = {}
+    """Find addresses that are malformed, unusable or used twice, and overlapping subnets."""
+    good = []
     for use in uses:
-        message, hint = _fault(use.text)
-        if message:
-            yield Problem(use.path, message, hint)
-            continue
-        address = use.text.partition("/")[0]
-        if ":" in address:
-            address = str(ipaddress.IPv6Address(address))
-            if address.startswith("fe80:"):
-                continue  # link-local addresses are only unique on their link
-        other = seen.setdefault(address, use)
-        if other is not use:
-            yield Problem(
-                use.path,
-                f"the address {address} of {use.holder} is also that of {other.holder}",
-                "change one of the two",
-                first=other.path,
-            )
-
-
-def overlap_problems(uses: Iterable[AddressUse]) -> Iterator[Problem]:
-    """Find subnets of different links and networks that overlap."""
-    ranges: list[tuple[int, int, int, AddressUse]] = []
-    known: set[tuple[str, str]] = set()
-    for use in uses:
-        if not use.segment or _fault(use.text)[0]:
-            continue
-        network = ipaddress.ip_interface(use.text).network
-        is_host = network.prefixlen == network.max_prefixlen
-        key = (use.segment, str(network))
-        if is_host or network.is_link_local or key in known:
-            continue
-        known.add(key)
-        first = int(network.network_address)
-        ranges.append((network.version, first, -int(network.broadcast_address), use))
-    ranges.sort(key=lambda entry: entry[:3])
-    # Subnets overlap only if one lies in the other, so comparing each with the
-    # innermost that still lies around it finds an overlap of every clash.
-    around: list[tuple[int, int, AddressUse]] = []
-    for version, first, minus_last, use in ranges:
-        while around and (around[-1][0] != version or around[-1][1] < first):
-            around.pop()
-        other = next((entry[2] for entry in around if entry[2].segment != use.segment), None)
-        if other is not None:
-            yield _overlap(use, other)
-        around.append((version, -minus_last, use))
+        parsed = _parse(use)
+        if isinstance(parsed, Problem):
+            yield parsed
+        else:
+            good.append(parsed)
+    yield from _used_twice(good)
+    yield from _overlaps(good)
 
 
 def mac_problems(macs: Sequence[tuple[Path, str]]) -> Iterator[Problem]:
@@ -101,37 +78,94 @@ def mac_problems(macs: Sequence[tuple[Path, str]]) -> Iterator[Problem]:
         seen.setdefault(mac, path)
 
 
-def _overlap(use: AddressUse, other: AddressUse) -> Problem:
+def _used_twice(addresses: Iterable[_Parsed]) -> Iterator[Problem]:
+    seen: dict[tuple[int, int], _Parsed] = {}
+    for parsed in addresses:
+        if parsed.version == 6 and parsed.is_link_local:
+            continue  # unique on their link only
+        other = seen.setdefault((parsed.version, parsed.value), parsed)
+        if other is not parsed:
+            use = parsed.use
+            yield Problem(
+                use.path,
+                f"the address {use.text.partition('/')[0]} of {use.holder} is also that of "
+                f"{other.use.holder}",
+                "change one of the two",
+                first=other.use.path,
+            )
+
+
+# Subnets of different links and networks that overlap.
+def _overlaps(addresses: Iterable[_Parsed]) -> Iterator[Problem]:
+    subnets: dict[tuple[str, int, int, int], _Parsed] = {}
+    for parsed in addresses:
+        is_host = parsed.first == parsed.last
+        if parsed.use.segment and not is_host and not parsed.is_link_local:
+            key = (parsed.use.segment, parsed.version, parsed.first, parsed.last)
+            subnets.setdefault(key, parsed)
+    in_order = sorted(subnets.values(), key=lambda one: (one.version, one.first, -one.last))
+    # Subnets overlap only if one lies in the other: those that still lie around
+    # the present one are on this stack.
+    around: list[_Parsed] = []
+    for parsed in in_order:
+        while around and (around[-1].version != parsed.version or around[-1].last < parsed.first):
+            around.pop()
+        segment = parsed.use.segment
+        other = next((one for one in around if one.use.segment != segment), None)
+        if other is not None:
+            yield _overlap(parsed, other)
+        around.append(parsed)
+
+
+def _overlap(one: _Parsed, other: _Parsed) -> Problem:
     # The one that comes later in the lab is the one to complain about.
-    if (use.path[0] == "networks", use.path) < (other.path[0] == "networks", other.path):
-        use, other = other, use
-    subnet = ipaddress.ip_interface(use.text).network
+    if (one.use.path[0] == "networks", one.use.path) < (
+        other.use.path[0] == "networks",
+        other.use.path,
+    ):
+        one, other = other, one
     return Problem(
-        use.path,
-        f"the subnet {subnet} of {use.segment} overlaps with "
-        f"{ipaddress.ip_interface(other.text).network} of {other.segment}",
+        one.use.path,
+        f"the subnet {one.subnet} of {one.use.segment} overlaps with "
+        f"{other.subnet} of {other.use.segment}",
         "give one of the two another subnet, or leave the addresses out for automatic ones",
-        first=other.path,
+        first=other.use.path,
     )
 
 
-# Message and hint about an address that no interface can have; empty for a good one.
-def _fault(text: str) -> tuple[str, str]:
+def _parse(use: AddressUse) -> _Parsed | Problem:
+    text = use.text
+    name, slash, length_text = text.partition("/")
     try:
-        interface = ipaddress.ip_interface(text)
+        address = ipaddress.ip_address(name)
+        length: int = address.max_prefixlen
+        if slash:
+            if not (length_text.isascii() and length_text.isdigit()):
+                raise ValueError(f"{length_text!r} is no prefix length")  # noqa: TRY301
+            length = int(length_text)
+        if length > address.max_prefixlen:
+            raise ValueError(f"a prefix length is at most {address.max_prefixlen}")  # noqa: TRY301
     except ValueError as error:
-        return f"{text!r} is not an address: {error}", "write it like 10.0.0.1/30 or fd00::1/64"
-    if "/" not in text:
-        length = interface.network.max_prefixlen
-        return f"the address {text} has no prefix length", f"write it like {text}/{length - 8}"
-    if "%" in text:
-        return f"the address {text} has a zone", "leave out what follows '%'"
-    address, network = interface.ip, interface.network
-    if address.is_multicast or address.is_unspecified:
-        return f"no interface can have the address {text}", "use a unicast address"
-    if interface.version == 4 and network.prefixlen < 31:
-        if address == network.network_address:
-            return f"{text} is the network itself", f"the first host is {network[1]}"
-        if address == network.broadcast_address:
-            return f"{text} is the broadcast address", f"the last host is {network[-2]}"
-    return "", ""
+        hint = "write it like 10.0.0.1/30 or fd00::1/64"
+        return Problem(use.path, f"{text!r} is not an address: {error}", hint)
+    value = int(address)
+    host_mask = (1 << (address.max_prefixlen - length)) - 1
+    first, last = value & ~host_mask, value | host_mask
+    message = hint = ""
+    if not slash:
+        message = f"the address {text} has no prefix length"
+        hint = f"write it like {text}/{24 if address.version == 4 else 64}"
+    elif "%" in name:
+        message, hint = f"the address {text} has a zone", "leave out what follows '%'"
+    elif address.is_multicast or address.is_unspecified:
+        message = f"no interface can have the address {text}"
+        hint = "use a unicast address"
+    elif address.version == 4 and length < 31 and value == first:
+        message = f"{text} is the network itself"
+        hint = f"the first host is {ipaddress.IPv4Address(first + 1)}"
+    elif address.version == 4 and length < 31 and value == last:
+        message = f"{text} is the broadcast address"
+        hint = f"the last host is {ipaddress.IPv4Address(last - 1)}"
+    if message:
+        return Problem(use.path, message, hint)
+    return _Parsed(use, address.version, value, first, last, address.is_link_local)

@@ -17,7 +17,6 @@ from windtunnel.model.addresscheck import (
     AddressUse,
     address_problems,
     mac_problems,
-    overlap_problems,
 )
 from windtunnel.model.lab import (
     Command,
@@ -326,7 +325,6 @@ def _addresses(spec: LabSpec) -> Iterator[Problem]:
         if end.mac is not None:
             macs.append(((*where, "mac"), end.mac))
     yield from address_problems(uses)
-    yield from overlap_problems(uses)
     yield from mac_problems(macs)
 
 
@@ -379,6 +377,12 @@ def _steps(spec: LabSpec, nodes: set[str]) -> Iterator[Problem]:
             case LinkChange(link=link):
                 if link not in known_links:
                     yield Problem((*path, "link"), f"no link {link!r}", _link_hint(link, links))
+                if (step.action.up is None) == (step.action.impairment is None):
+                    yield Problem(
+                        path,
+                        "a change of a link is either up or down, or new impairments",
+                        "make two steps of it",
+                    )
                 for part in (step.action.impairment, step.action.backward):
                     if part is not None:
                         yield from _impairment(part, (*path, "impairment"))

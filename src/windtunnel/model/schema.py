@@ -327,6 +327,10 @@ class CpuPart(_Part):
     )
 
 
+# Shared, because pydantic would copy a default for each of 10,000 nodes.
+_NO_CPU = CpuPart()
+
+
 class NodeBody(_Part):
     """What defaults, kinds, groups and nodes have in common."""
 
@@ -350,7 +354,9 @@ class NodeBody(_Part):
     )
     run: list[ProcessPart] = Field(default=[], description="Programs that run beside the steps.")
     vars: dict[str, Any] = Field(default={}, description="Values for templates: {{ vars.asn }}.")
-    cpu: CpuPart = Field(default=CpuPart(), description="What computing costs in virtual time.")
+    cpu: CpuPart = Field(
+        default_factory=lambda: _NO_CPU, description="What computing costs in virtual time."
+    )
 
 
 class KindPart(NodeBody):
@@ -389,6 +395,9 @@ class ImpairmentPart(_Part):
     queue: Queue = Field(
         default=None, description="Packets that may wait; netem's default is 1000."
     )
+
+
+_NO_IMPAIRMENT = ImpairmentPart()
 
 
 class LinkBody(ImpairmentPart):
@@ -439,10 +448,10 @@ class LinkPart(_WithSubnets):
     )
     up: bool = Field(default=True, description="Whether it carries packets when the lab begins.")
     forward: ImpairmentPart = Field(
-        default=ImpairmentPart(), description="Only from the first end to the second."
+        default_factory=lambda: _NO_IMPAIRMENT, description="Only from the first end to the second."
     )
     backward: ImpairmentPart = Field(
-        default=ImpairmentPart(), description="Only from the second end to the first."
+        default_factory=lambda: _NO_IMPAIRMENT, description="Only from the second end to the first."
     )
 
 
@@ -488,10 +497,10 @@ class LinkSet(ImpairmentPart):
     """New impairments of a link, for both directions or for one."""
 
     forward: ImpairmentPart = Field(
-        default=ImpairmentPart(), description="Only from the first end to the second."
+        default_factory=lambda: _NO_IMPAIRMENT, description="Only from the first end to the second."
     )
     backward: ImpairmentPart = Field(
-        default=ImpairmentPart(), description="Only from the second end to the first."
+        default_factory=lambda: _NO_IMPAIRMENT, description="Only from the second end to the first."
     )
 
 

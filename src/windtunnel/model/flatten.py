@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A `LabSpec` back to lab text with nothing left to be worked out.
+
+No kinds, no defaults, no templates; every interface, address and impairment is
+written down. Loading the text gives an equal spec.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+from windtunnel.model.clock import clock_text
+from windtunnel.model.lab import (
+    CaptureSpec,
+    Command,
+    Endpoint,
+    Expectation,
+    FileSpec,
+    Impairment,
+    LabSpec,
+    LinkChange,
+    LinkSpec,
+    NetworkSpec,
+    NodeSpec,
+    Outcome,
+    ProcessSpec,
+    Step,
+    TextMatch,
+)
+from windtunnel.model.units import duration_text, rate_text, share_text, size_text
+from windtunnel.model.yamltext import yaml_text
+
+Part = dict[str, Any]
+
+
+def lab_to_yaml(spec: LabSpec) -> str:
+    """Write a lab as a flat lab file.
+
+    Args:
+        spec: a lab that `check_spec` accepts.
+
+    Returns:
+        Text that `load_lab` turns into an equal spec.
+    """
+    lab: Part = {"name": spec.name, "seed": spec.seed}
+    if spec.stop_ns is not None:
+        lab["stop"] = duration_text(spec.stop_ns)
+    lab["memory"] = size_text(spec.memory_bytes)
+    lab["clock"] = clock_text(spec.clock_ns)
+    if spec.root != "/":
+        lab["root"] = spec.root
+    lab["addressing"] = "none"
+    lab["nodes"] = {node.name: _node(node) for node in spec.nodes}
+    lab["networks"] = {network.name: _network(network) for network in spec.networks}
+    lab["links"] = [_link(link) for link in spec.links]
+    lab["run"] = [_process(process) for process in spec.processes]
+    lab["steps"] = [_step(step) for step in spec.steps]
+    lab["validate"] = [_validation(step) for step in spec.validations]
+    lab["capture"] = [_capture(capture) for capture in spec.captures]
+    return yaml_text({key: value for key, value in lab.items() if value not in ([], {})})
+
+
+def _node(node: NodeSpec) -> Part:
+    part: Part = {}
+    if node.addresses:
+        part["addresses"] = list(node.addresses)
+    if node.sysctls:
+        part["sysctls"] = dict(node.sysctls)
+    if node.env:
+        part["env"] = dict(node.env)
+    if node.exec:
+        part["exec"] = [_literal_command(command) for command in node.exec]
+    if node.files:
+        part["files"] = {file.path: _file(file) for file in node.files}
+    if node.syscall_cost_ns:
+        part["cpu"] = {"syscall_cost": duration_text(node.syscall_cost_ns)}
+    return part
+
+
+def _file(file: FileSpec) -> Part | str:
+    part: Part = {}
+    if file.mode != 0o644:
+        part["mode"] = f"{file.mode:04o}"
+    if file.owner != "root":
+        part["owner"] = file.owner
+    try:
+        text = file.content.decode()
+    except UnicodeDecodeError:
+        part["base64"] = base64.b64encode(file.content).decode()
+        return part
+    if not part:
+        return text
+    return {**part, "content": text}
+
+
+def _network(network: NetworkSpec) -> Part:
+    part: Part = {"mtu": network.mtu_bytes} if network.mtu_bytes != 1500 else {}
+    part["members"] = [_member(end) for end in network.members]
+    return part
+
+
+def _member(end: Endpoint) -> Part:
+    part: Part = {"endpoint": f"{end.node}:{end.interface}", "ip": list(end.addresses)}
+    if end.mac is not None:
+        part["mac"] = end.mac
+    return {**part, **_impairment(end.impairment)}
+
+
+def _link(link: LinkSpec) -> Part:
+    first, second = link.ends
+    part: Part = {
+        "endpoints": [f"{end.node}:{end.interface}" for end in link.ends],
+        "name": link.name,
+        "ip": [_one_or_all(end.addresses) for end in link.ends],
+    }
+    if first.mac is not None or second.mac is not None:
+        part["mac"] = [first.mac, second.mac]
+    if link.mtu_bytes != 1500:
+        part["mtu"] = link.mtu_bytes
+    if not link.up:
+        part["up"] = False
+    return {**part, **_directions(first.impairment, second.impairment)}
+
+
+def _one_or_all(addresses: Sequence[str]) -> str | list[str]:
+    return addresses[0] if len(addresses) == 1 else list(addresses)
+
+
+def _directions(forward: Impairment, backward: Impairment) -> Part:
+    if forward == backward:
+        return _impairment(forward)
+    part: Part = {}
+    if forward != Impairment():
+        part["forward"] = _impairment(forward)
+    if backward != Impairment():
+        part["backward"] = _impairment(backward)
+    return part
+
+
+# All fields that are not netem's defaults; with `complete`, all fields.
+def _impairment(impairment: Impairment, *, complete: bool = False) -> Part:
+    rate, queue = impairment.rate_bps, impairment.queue_packets
+    part: Part = {
+        "delay": duration_text(impairment.delay_ns),
+        "jitter": duration_text(impairment.jitter_ns),
+        "distribution": impairment.distribution.value,
+        "loss": share_text(impairment.loss),
+        "duplicate": share_text(impairment.duplicate),
+        "reorder": share_text(impairment.reorder),
+        "corrupt": share_text(impairment.corrupt),
+        "rate": "unlimited" if rate is None else rate_text(rate),
+        "queue": "default" if queue is None else queue,
+    }
+    if complete:
+        return part
+    return {key: value for key, value in part.items() if value != _DEFAULTS[key]}
+
+
+_DEFAULTS = _impairment(Impairment(), complete=True)
+
+
+def _process(process: ProcessSpec) -> Part:
+    part: Part = {
+        "node": process.node,
+        "name": process.name,
+        "cmd": _literal_command(process.command),
+    }
+    if process.start_ns:
+        part["start"] = duration_text(process.start_ns)
+    if process.env:
+        part["env"] = dict(process.env)
+    if process.timeout_ns is not None:
+        part["timeout"] = duration_text(process.timeout_ns)
+    if process.expect != Expectation():
+        part["expect"] = _expectation(process.expect)
+    return part
+
+
+def _expectation(expect: Expectation) -> Part | str:
+    if expect.stdout is None and expect.outcome is not None:
+        is_exit = expect.outcome is Outcome.EXITED
+        return f"exited {expect.status}" if is_exit else expect.outcome.value
+    part: Part = {}
+    if expect.outcome is Outcome.EXITED:
+        part["exited"] = expect.status
+    elif expect.outcome is not None:
+        part[expect.outcome.value] = True
+    if expect.stdout is not None:
+        part["stdout"] = _match(expect.stdout)
+    return part
+
+
+def _match(match: TextMatch) -> Part:
+    part: Part = {}
+    if match.text is not None:
+        part["text"] = match.text
+    if match.regex is not None:
+        part["regex"] = match.regex
+    if match.json is not None:
+        part["json"] = match.json
+    if match.path:
+        part["path"] = match.path
+    return part
+
+
+def _step(step: Step) -> Part:
+    part: Part = {"at": duration_text(step.at_ns), "name": step.name}
+    if isinstance(step.action, LinkChange):
+        part["link"] = step.action.link
+        part.update(_link_change(step.action))
+    else:
+        key = "cmd" if step.action.within_ns is None else "wait_for"
+        part.update(_command(step.action, key))
+        if step.action.match is not None:
+            part["match"] = _match(step.action.match)
+    if not step.check:
+        part["check"] = False
+    return part
+
+
+def _link_change(change: LinkChange) -> Part:
+    if change.impairment is None:
+        return {"up" if change.up else "down": True}
+    if change.backward is None:
+        return {"set": _impairment(change.impairment, complete=True)}
+    return {
+        "set": {
+            "forward": _impairment(change.impairment, complete=True),
+            "backward": _impairment(change.backward, complete=True),
+        }
+    }
+
+
+def _command(command: Command, key: str) -> Part:
+    part: Part = {"node": command.node, key: _literal_command(command.command)}
+    if command.status != 0:
+        part["exited"] = "any" if command.status is None else command.status
+    if command.within_ns is not None:
+        part["within"] = duration_text(command.within_ns)
+    if command.every_ns != 1_000_000_000:
+        part["every"] = duration_text(command.every_ns)
+    return part
+
+
+def _validation(step: Step) -> Part:
+    assert isinstance(step.action, Command), "a validation is a command"
+    part: Part = {"name": step.name, **_command(step.action, "cmd")}
+    return part if step.action.match is None else {**part, **_match(step.action.match)}
+
+
+def _capture(capture: CaptureSpec) -> Part | str:
+    if not capture.filter:
+        return f"{capture.node}:{capture.interface}"
+    return {"node": capture.node, "interface": capture.interface, "filter": capture.filter}
+
+
+# A command whose `{{` is meant for the shell, not for a template.
+def _literal_command(command: str) -> str:
+    return command.replace("{{", "{{ '{{' }}")

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Any lab that is right, for property tests."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from windtunnel.model.addressing import Addressing, Draft, DraftEnd, wire
+from windtunnel.model.lab import (
+    CaptureSpec,
+    Command,
+    Distribution,
+    Expectation,
+    FileSpec,
+    Impairment,
+    LabSpec,
+    LinkChange,
+    NodeSpec,
+    Outcome,
+    ProcessSpec,
+    Step,
+    TextMatch,
+)
+
+HOUR_NS = 3_600_000_000_000
+durations = st.integers(0, HOUR_NS)
+shares = st.sampled_from([0.0, 1.0]) | st.floats(1e-9, 1.0)
+names = st.from_regex(r"[a-z][a-z0-9]{0,5}", fullmatch=True)
+words = st.text(st.characters(exclude_characters="\0\r", exclude_categories=["Cs"]), max_size=30)
+# Braces and percent signs are what templates would see in a command.
+commands = st.text(st.sampled_from("ab {}%#'\"\\\n:|-é"), max_size=20).map(lambda t: f"x{t}")
+json_values = st.recursive(
+    st.integers() | st.booleans() | words | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
+    max_leaves=5,
+)
+matches = st.builds(
+    TextMatch, text=words, regex=st.none() | st.just(r"a\.b"), json=st.none() | json_values
+) | st.builds(TextMatch, json=json_values, path=st.sampled_from(["", "a.b[0].c", "[1]"]))
+
+
+@st.composite
+def impairments(draw):
+    delay_ns = draw(st.just(0) | durations)
+    return Impairment(
+        delay_ns=delay_ns,
+        jitter_ns=draw(st.integers(0, delay_ns)),
+        distribution=draw(st.sampled_from(Distribution)),
+        loss=draw(shares),
+        duplicate=draw(shares),
+        reorder=draw(shares) if delay_ns else 0.0,
+        corrupt=draw(shares),
+        rate_bps=draw(st.none() | st.integers(8, 10**13)),
+        queue_packets=draw(st.none() | st.integers(1, 2**32 - 1)),
+    )
+
+
+@st.composite
+def drafts(draw, nodes, *, ends=2, name=None):
+    return Draft(
+        ends=tuple(
+            DraftEnd(draw(st.sampled_from(nodes)), impairment=draw(impairments()))
+            for _ in range(ends)
+        ),
+        name=name,
+        addressing=draw(st.sampled_from(Addressing)),
+        mtu_bytes=draw(st.sampled_from([68, 1280, 1500, 65535])),
+        up=draw(st.booleans()) if name is None else True,
+    )
+
+
+@st.composite
+def file_specs(draw):
+    return FileSpec(
+        path="/" + draw(st.from_regex(r"[a-z]{1,4}(/[a-z]{1,4})?", fullmatch=True)),
+        content=draw(st.binary(max_size=20) | words.map(str.encode)),
+        mode=draw(st.integers(0, 0o7777)),
+        owner=draw(st.sampled_from(["root", "frr:frr"])),
+    )
+
+
+def pairs(keys):
+    return st.dictionaries(keys, words.filter(lambda w: "\n" not in w), max_size=2).map(
+        lambda mapping: tuple(mapping.items())
+    )
+
+
+@st.composite
+def node_specs(draw, name, number):
+    files = draw(st.lists(file_specs(), max_size=2, unique_by=lambda file: file.path))
+    return NodeSpec(
+        name=name,
+        sysctls=draw(pairs(st.sampled_from(["net.ipv4.ip_forward", "kernel.x"]))),
+        env=draw(pairs(st.sampled_from(["A", "PATH"]))),
+        exec=tuple(draw(st.lists(commands, max_size=2))),
+        files=tuple(files),
+        syscall_cost_ns=draw(durations),
+        addresses=(f"192.0.2.{number + 1}/32",) if draw(st.booleans()) else (),
+    )
+
+
+@st.composite
+def command_actions(draw, nodes, *, waits):
+    return Command(
+        node=draw(st.sampled_from(nodes)),
+        command=draw(commands),
+        match=draw(st.none() | matches),
+        status=draw(st.none() | st.integers(0, 255)),
+        within_ns=draw(st.none() | durations) if waits else None,
+        every_ns=draw(st.integers(1, HOUR_NS)),
+    )
+
+
+@st.composite
+def labs(draw):
+    node_names = draw(st.lists(names, min_size=1, max_size=3, unique=True))
+    links, networks = wire(
+        draw(st.lists(drafts(node_names), max_size=3)),
+        [draw(drafts(node_names, ends=3, name="lan"))] if draw(st.booleans()) else [],
+    )
+    steps = []
+    for number, at_ns in enumerate(sorted(draw(st.lists(durations, max_size=3)))):
+        actions = command_actions(node_names, waits=True)
+        if links:
+            link = draw(st.sampled_from(links)).name
+            actions |= st.builds(LinkChange, link=st.just(link), up=st.booleans())
+            actions |= st.builds(
+                LinkChange, link=st.just(link), up=st.none(), impairment=impairments()
+            )
+        steps.append(Step(at_ns, f"step {number}", draw(actions), draw(st.booleans())))
+    processes = [
+        ProcessSpec(
+            name=f"p{number}",
+            node=draw(st.sampled_from(node_names)),
+            command=draw(commands),
+            start_ns=draw(durations),
+            env=draw(pairs(st.just("X"))),
+            timeout_ns=draw(st.none() | st.integers(1, HOUR_NS)),
+            expect=draw(
+                st.builds(
+                    Expectation,
+                    st.just(Outcome.EXITED),
+                    st.integers(0, 255),
+                    st.none() | matches,
+                )
+                | st.builds(Expectation, st.none() | st.just(Outcome.KILLED), st.just(0), matches)
+            ),
+        )
+        for number in range(draw(st.integers(0, 2)))
+    ]
+    validations = draw(st.lists(command_actions(node_names, waits=True), max_size=2))
+    ends = [end for link in links for end in link.ends]
+    return LabSpec(
+        name=draw(names),
+        seed=draw(st.integers(0, 2**64 - 1)),
+        stop_ns=draw(st.none() | st.integers(2 * HOUR_NS, 3 * HOUR_NS)),
+        memory_bytes=draw(st.integers(1 << 26, 1 << 40)),
+        clock_ns=draw(st.integers(0, 6_000_000_000 * 10**9)),
+        nodes=tuple(draw(node_specs(name, i)) for i, name in enumerate(node_names)),
+        links=links,
+        networks=networks,
+        processes=tuple(processes),
+        steps=tuple(steps),
+        validations=tuple(Step(0, f"v {i}", action) for i, action in enumerate(validations)),
+        captures=tuple(CaptureSpec(end.node, end.interface, draw(words)) for end in ends[:1]),
+        root=draw(st.sampled_from(["/", "/srv/root"])),
+    )

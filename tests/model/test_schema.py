@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+import json
+import subprocess
+import sys
+
+import jsonschema
+import pytest
+
+from repository import REPOSITORY
+from windtunnel.model.schema import json_schema
+from windtunnel.model.yamltree import parse_yaml
+
+SHIPPED = REPOSITORY / "src/windtunnel/model/lab.schema.json"
+EXAMPLES = sorted((REPOSITORY / "examples").glob("*/lab.yaml"))
+
+
+def test_the_shipped_schema_is_that_of_the_models():
+    mend = (
+        "write it anew: python -c 'import json; from windtunnel.model.schema import json_schema; "
+        "print(json.dumps(json_schema(), indent=2, ensure_ascii=False))' "
+        "> src/windtunnel/model/lab.schema.json"
+    )
+    assert json.loads(SHIPPED.read_text()) == json_schema(), mend
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.parent.name)
+def test_every_example_fits_the_schema(path):
+    lab = parse_yaml(path.read_text(), file=str(path)).root.value
+    jsonschema.Draft202012Validator(json_schema()).validate(lab)
+
+
+def test_the_schema_refuses_what_the_loader_refuses():
+    validator = jsonschema.Draft202012Validator(json_schema())
+    assert validator.is_valid({"name": "x", "links": [["a", "b"]], "x-mine": {}})
+    assert not validator.is_valid({"name": "x", "stop": 10})
+    assert not validator.is_valid({"name": "x", "nods": {}})
+    assert not validator.is_valid({"name": "x", "links": [{"endpoints": ["a"]}]})
+
+
+def test_every_key_of_the_schema_is_described():
+    def keys(node, path):
+        for name, inner in node.get("properties", {}).items():
+            yield f"{path}.{name}", inner
+
+    schema = json_schema()
+    parts = {"lab": schema, **schema["$defs"]}
+    found = [key for name, part in parts.items() for key in keys(part, name)]
+    assert [name for name, inner in found if not inner.get("description")] == []
+
+
+def test_the_data_of_a_lab_is_imported_without_pydantic_or_yaml():
+    code = (
+        "import sys; import windtunnel.model.check, windtunnel.model.flatten, "
+        "windtunnel.model.graph; "
+        "print([m for m in ('pydantic', 'yaml', 'jinja2') if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
