@@ -14,7 +14,7 @@ from pathlib import Path
 from windtunnel.devices.backend import VhostUserBackend
 from windtunnel.devices.console import ConsoleModel
 from windtunnel.engine.loop import Calendar
-from windtunnel.errors import GuestError, HostError
+from windtunnel.errors import GuestError, HostError, IdleError
 from windtunnel.machines import uml
 from windtunnel.machines.agent import AgentChannel, Reply
 from windtunnel.machines.confine import Confinement
@@ -120,7 +120,7 @@ class Guest:
         self._condition = condition
         try:
             if not self._calendar.run(condition):
-                raise GuestError(
+                raise IdleError(
                     f"nothing is left to happen while waiting for {what}: everything sleeps "
                     "for ever",
                     node=self.name,

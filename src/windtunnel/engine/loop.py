@@ -47,6 +47,9 @@ GUESTS_MAX = 1024
 POLL_HOST_S = 0.5
 """How often a wait looks whether a guest still lives and moves."""
 
+BEAT_HOST_S = 0.2
+"""How often the heartbeat is called at most."""
+
 WATCHDOG_HOST_S = 60.0
 """How long virtual time may stand still while a guest computes."""
 
@@ -97,6 +100,7 @@ class Calendar:
         time_of_day_ns: int,
         watchdog_host_s: float = WATCHDOG_HOST_S,
         describe: Callable[[Seat, RunningTask], str] | None = None,
+        heartbeat: Callable[[], None] | None = None,
     ) -> None:
         """Listen for guests on the socket `path`.
 
@@ -105,11 +109,15 @@ class Calendar:
             time_of_day_ns: the wall clock of the guests at world time 0.
             watchdog_host_s: see `WATCHDOG_HOST_S`.
             describe: names the node of a guest's running task, for messages.
+            heartbeat: called a few times a host second while time passes; it
+                may look, and must not touch the world.
         """
         self.agenda = Agenda()
         self._time_of_day_ns = time_of_day_ns
         self._watchdog_host_s = watchdog_host_s
         self._describe = describe
+        self._heartbeat = heartbeat
+        self._last_beat_host_s = 0.0
         self._seats: list[Seat] = []
         self._running: Seat | None = None
         self._devices: list[VhostUserBackend] = []
@@ -421,11 +429,13 @@ class Calendar:
         began_host_s = monotonic_host_s()
         last_ns = self._shared.current_time_ns
         while True:
+            self._beat(began_host_s)
             ready = self._selector.select(POLL_HOST_S)
             if ready:
                 for key, _ in ready:
                     key.data()
                 return
+            self._beat(monotonic_host_s())
             self._check_life()
             if self._failure is not None:
                 return
@@ -435,6 +445,11 @@ class Calendar:
             limit_host_s = self._watchdog_host_s if self._running else BOOT_HOST_S
             if monotonic_host_s() - began_host_s > limit_host_s:
                 raise self._stuck(limit_host_s)
+
+    def _beat(self, now_host_s: float) -> None:
+        if self._heartbeat is not None and now_host_s - self._last_beat_host_s > BEAT_HOST_S:
+            self._last_beat_host_s = now_host_s
+            self._heartbeat()
 
     def _check_life(self) -> None:
         for seat in self._seats:

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from windtunnel.engine.process import Duration, Process, Result, Surroundings, duration_ns
 from windtunnel.engine.recorder import NullRecorder, Recorder
 from windtunnel.errors import GuestError
-from windtunnel.machines.agent import AgentChannel, RemoteProcess, Reply
+from windtunnel.machines.agent import AgentChannel, ProcessHooks, RemoteProcess, Reply
 from windtunnel.model.lab import NodeSpec
 from windtunnel.wire.agent import SpawnFlag
 
@@ -107,29 +108,56 @@ class Node:
         Raises:
             GuestError: it could not be started.
         """
+        process = self.begin(
+            command, stdin=stdin, env=env, name=name, terminal=terminal, directory=directory
+        )
+        process.wait_started()
+        return process
+
+    def begin(
+        self,
+        command: str | Sequence[str],
+        *,
+        stdin: bool = False,
+        env: Mapping[str, str] | None = None,
+        name: str | None = None,
+        terminal: bool = False,
+        directory: str = "/",
+        sink: Callable[[bytes, bool], None] | None = None,
+    ) -> Process:
+        """Ask for a process as `popen` does, without letting any time pass.
+
+        It begins when time next passes; if it cannot, `Process.failure` says so.
+
+        Args:
+            sink: takes its output (and whether it is stderr) as it comes,
+                instead of the run folder.
+        """
         text = command if isinstance(command, str) else " ".join(command)
         argv = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
         label = self._unique(name or _first_word(text))
         process = Process(self._world, self._agent, node=self.name, name=label, command=text)
-
         recorder = NullRecorder() if label.startswith(PRIVATE) else self._recorder
 
         def take(data: bytes, stderr: bool) -> None:  # noqa: FBT001 - the agent's callback
             process._take(data, stderr)  # noqa: SLF001 - a process is filled by its node
-            recorder.output(self.name, label, data, stderr=stderr)
+            if sink is not None:
+                sink(data, stderr)
+            else:
+                recorder.output(self.name, label, data, stderr=stderr)
 
-        def ended(_remote: RemoteProcess) -> None:
-            result = process.poll()
-            if result is not None:
-                recorder.event(
-                    result.end_ns,
-                    "process-exit",
-                    self.name,
-                    process=label,
-                    pid=process.pid,
-                    status=result.exit_status,
-                    signal=result.signal,
-                )
+        def began(remote: RemoteProcess) -> None:
+            recorder.event(
+                self._world.now_ns,
+                "process-start",
+                self.name,
+                process=label,
+                command=text,
+                pid=remote.pid,
+            )
+
+        def ended(remote: RemoteProcess) -> None:
+            recorder.event(self._world.now_ns, "process-exit", self.name, process=label, **_end(remote))
 
         flags = SpawnFlag(0)
         if stdin:
@@ -141,23 +169,13 @@ class Node:
             argv,
             env={**ENVIRONMENT, **dict(self.spec.env), **(env or {})},
             output=take,
-            ended=ended,
+            hooks=ProcessHooks(began=began, ended=ended),
             directory=directory,
             flags=flags,
             syscall_cost_ns=self.spec.syscall_cost_ns,
         )
         process._attach(remote)  # noqa: SLF001
         self.processes.append(process)
-        self._world.wait(lambda: remote.started.done, f"the start of {text!r}")
-        process._check_started()  # noqa: SLF001
-        recorder.event(
-            self._world.lab_time(remote.start_ns),
-            "process-start",
-            self.name,
-            process=label,
-            command=text,
-            pid=process.pid,
-        )
         return process
 
     def wait_for(
@@ -234,6 +252,19 @@ class Node:
         count = self._names.get(name, 0) + 1
         self._names[name] = count
         return name if count == 1 else f"{name}.{count}"
+
+
+def _end(remote: RemoteProcess) -> dict[str, Any]:
+    """The fields of an event of a process's end."""
+    if remote.exit is None:
+        return {"outcome": "not started", "status": 127}
+    killed_by = remote.exit.signal
+    return {
+        "outcome": "exited" if killed_by is None else "killed",
+        "status": remote.exit.status if killed_by is None else killed_by,
+        "user_ns": remote.exit.user_ns,
+        "system_ns": remote.exit.system_ns,
+    }
 
 
 def _first_word(command: str) -> str:

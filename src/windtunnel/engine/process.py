@@ -130,9 +130,35 @@ class Process:
         return self._remote
 
     @property
-    def pid(self) -> int:
-        """Its process id in the guest's initial pid namespace."""
-        return int.from_bytes(self._own.started.payload[:4], "little")
+    def pid(self) -> int | None:
+        """Its process id in the guest's initial pid namespace; None before it has begun."""
+        return self._own.pid
+
+    @property
+    def failure(self) -> GuestError | None:
+        """Why it could not be started; None when it was, or may still be."""
+        failure = self._own.started.failure
+        if failure is None:
+            return None
+        hint = ""
+        if failure.errno == errno.ENOENT:
+            hint = "is the program installed, and in a folder that guests may read?"
+        return GuestError(
+            f"cannot start {self.command!r}: {failure.text}: {os.strerror(failure.errno)}",
+            node=self.node,
+            time_ns=self._world.now_ns,
+            hint=hint,
+        )
+
+    def wait_started(self) -> None:
+        """Let time pass until it has begun.
+
+        Raises:
+            GuestError: it could not be started.
+        """
+        self._world.wait(lambda: self._own.started.done, f"the start of {self.command!r}")
+        if self.failure is not None:
+            raise self.failure
 
     @property
     def stdout(self) -> str:
@@ -181,13 +207,16 @@ class Process:
         elif not self._world.wait_at_most(
             lambda: self._own.ended, duration_ns(timeout), f"{self.command!r}"
         ):
-            self._timed_out = True
-            self.kill()
+            self.time_out()
             self._world.wait(lambda: self._own.ended, f"the end of {self.command!r}")
         result = self.poll()
         if result is None:
             raise GuestError(f"{self.command!r} ended without a result", node=self.node)
         return result
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Let time pass until `condition` holds; it is looked at when something is printed."""
+        self._world.wait(condition, f"{self.command!r}")
 
     def signal(self, number: int) -> None:
         """Send a signal to it and its group; it is delivered when time next passes."""
@@ -201,6 +230,11 @@ class Process:
         """Send SIGKILL."""
         self.signal(signals.SIGKILL)
 
+    def time_out(self) -> None:
+        """Kill it because its time is up; its result will say so."""
+        self._timed_out = True
+        self.kill()
+
     def write(self, data: str | bytes) -> None:
         """Give it input; it must have been started with `stdin=True`."""
         self._agent.feed(self._own, data.encode() if isinstance(data, str) else data)
@@ -208,18 +242,3 @@ class Process:
     def close_stdin(self) -> None:
         """Let it see the end of its input."""
         self._agent.end_input(self._own)
-
-    def _check_started(self) -> None:
-        failure = self._own.started.failure
-        if failure is None:
-            return
-        reason = os.strerror(failure.errno)
-        hint = ""
-        if failure.errno == errno.ENOENT:
-            hint = "is the program installed, and in a folder that guests may read?"
-        raise GuestError(
-            f"cannot start {self.command!r}: {failure.text}: {reason}",
-            node=self.node,
-            time_ns=self._world.now_ns,
-            hint=hint,
-        )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -53,6 +53,7 @@ class WorldOptions:
         cpu: the host processor that guests are pinned to; None chooses.
         console: the file for the kernel's console; None throws it away at the end.
         kernel_words: further words for the kernel's command line.
+        heartbeat: called with the lab time a few times a host second.
     """
 
     kernel: Kernel
@@ -62,7 +63,8 @@ class WorldOptions:
     watchdog_host_s: float = WATCHDOG_HOST_S
     cpu: int | None = None
     console: Path | None = None
-    kernel_words: tuple[str, ...] = field(default=())
+    kernel_words: tuple[str, ...] = ()
+    heartbeat: Callable[[int], None] | None = None
 
 
 class World:
@@ -84,11 +86,13 @@ class World:
         self._closed = False
         self._namespaces: Mapping[int, str] = {}
         self._zero_ns = ZERO_NS
+        self._heartbeat = options.heartbeat
         self._calendar = Calendar(
             self._scratch.path / uml.CALENDAR_SOCKET,
             time_of_day_ns=spec.clock_ns - ZERO_NS,
             watchdog_host_s=options.watchdog_host_s,
             describe=self._node_of,
+            heartbeat=self._beat if options.heartbeat is not None else None,
         )
         self._guest: Guest | None = None
         try:
@@ -285,6 +289,10 @@ class World:
                 required="running",
                 hint="use it inside its 'with' block",
             )
+
+    def _beat(self) -> None:
+        if self._heartbeat is not None:
+            self._heartbeat(self.now_ns)
 
     def _node_of(self, _seat: Seat, task: RunningTask) -> str:
         return self._namespaces.get(task.pid_namespace, "base")

@@ -41,6 +41,23 @@ Output = Callable[[bytes, bool], None]
 """Called with what a process printed, and whether that was on stderr."""
 
 
+def _ignore(_process: RemoteProcess) -> None:
+    """Nobody wants to know."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessHooks:
+    """Whom to tell of a process.
+
+    Attributes:
+        began: called once it runs.
+        ended: called once, when it has ended or could not begin.
+    """
+
+    began: Callable[[RemoteProcess], None] = _ignore
+    ended: Callable[[RemoteProcess], None] = _ignore
+
+
 @dataclass(eq=False, slots=True)
 class RemoteProcess:
     """A process in the guest.
@@ -49,7 +66,7 @@ class RemoteProcess:
         number: ours, never used again in this world.
         node: the node's number.
         output: takes what it prints.
-        ended_hook: called once, when it has ended.
+        hooks: told of its beginning and end.
         started: the answer to its start; its failure says why there is none.
         start_ns: world time of the start.
         exit: how it ended; None while it runs.
@@ -59,15 +76,25 @@ class RemoteProcess:
     number: int
     node: int
     output: Output
-    ended_hook: Callable[[RemoteProcess], None]
+    hooks: ProcessHooks
     start_ns: int
     started: Reply = field(default_factory=Reply)
     exit: ExitReport | None = None
     end_ns: int | None = None
 
     @property
+    def pid(self) -> int | None:
+        """In the guest's initial pid namespace; None before it has begun."""
+        return int.from_bytes(self.started.payload[:4], "little") if self.began else None
+
+    @property
+    def began(self) -> bool:
+        """Whether it runs or has run."""
+        return self.started.done and self.started.failure is None
+
+    @property
     def ended(self) -> bool:
-        """Whether it has ended, or never began."""
+        """Whether it has ended, or could not begin."""
         return self.exit is not None or self.started.failure is not None
 
 
@@ -115,14 +142,14 @@ class AgentChannel:
         *,
         env: Mapping[str, str],
         output: Output,
-        ended: Callable[[RemoteProcess], None] = lambda _process: None,
+        hooks: ProcessHooks = ProcessHooks(),
         directory: str = "/",
         flags: SpawnFlag = wire.NO_SPAWN_FLAGS,
         syscall_cost_ns: int = 0,
     ) -> RemoteProcess:
         """Start a process."""
         number = next(self._numbers)
-        process = RemoteProcess(number, node, output, ended, self._now_ns())
+        process = RemoteProcess(number, node, output, hooks, self._now_ns())
         self._processes[number] = process
         self._post(
             wire.spawn(
@@ -215,7 +242,7 @@ class AgentChannel:
                     raise ProtocolError(f"agent: end of process {frame.number}, which never began")
                 process.exit = wire.parse_exit(frame.payload)
                 process.end_ns = self._now_ns()
-                process.ended_hook(process)
+                process.hooks.ended(process)
             case _:
                 raise ProtocolError(f"agent: {frame.kind.name} is not for us")
 
@@ -233,8 +260,13 @@ class AgentChannel:
             reply.failure = reply.failure or wire.parse_failure(frame.payload)
         reply.payload = frame.payload
         reply.done = True
-        if process is not None and reply.failure is not None:
+        if process is None:
+            return
+        if reply.failure is None:
+            process.hooks.began(process)
+        else:
             process.end_ns = self._now_ns()
+            process.hooks.ended(process)
 
     def _take_output(self, frame: Frame) -> None:
         process = self._processes.get(frame.number)

@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One run of one lab: start it, do its steps, judge it, record everything.
+
+The life of a run: `run_lab` → `World` (boot, set-up, lab time zero) → captures →
+`Timeline` (processes and steps, each at its time) → validations → expectations
+→ verdict. All of it in virtual time; the host's clock only reaches the
+manifest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from windtunnel.engine.capture import Capture
+from windtunnel.engine.judge import mismatch, process_mismatch
+from windtunnel.engine.process import Process, Result
+from windtunnel.engine.recorder import Recorder
+from windtunnel.engine.timeline import Task, Timeline, Wait
+from windtunnel.engine.world import World, WorldOptions
+from windtunnel.errors import IdleError
+from windtunnel.model.lab import Command, LabSpec, LinkChange, Outcome, ProcessSpec, Step
+
+TRY_MAX_NS = 60_000_000_000
+"""How long one try of a command may take, if nothing else limits it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that a run found right or wrong.
+
+    Attributes:
+        name: of the step, process or validation.
+        kind: "step", "process" or "validate".
+        node: where; empty for links.
+        at_ns: lab time when it began.
+        took_ns: virtual time until it was decided.
+        passed: the verdict.
+        message: why it failed; what it found otherwise.
+        judged: whether it counts for the verdict of the run.
+    """
+
+    name: str
+    kind: str
+    node: str
+    at_ns: int
+    took_ns: int
+    passed: bool
+    message: str = ""
+    judged: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What a run found.
+
+    Attributes:
+        checks: in the order in which they were decided.
+        end_ns: lab time when it ended.
+        kernel_release: of the guest.
+        grants: see `World.grants`.
+    """
+
+    checks: tuple[Check, ...]
+    end_ns: int
+    kernel_release: str
+    grants: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether no check that counts has failed."""
+        return all(check.passed or not check.judged for check in self.checks)
+
+
+class LabRun:
+    """A run in progress."""
+
+    def __init__(
+        self,
+        world: World,
+        recorder: Recorder,
+        *,
+        captures: Callable[[str], Callable[[bytes], None]],
+        progress: Callable[[str], None],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            world: freshly started.
+            recorder: the world's.
+            captures: gives the sink of a capture by its name.
+            progress: called with what the lab is doing now.
+        """
+        self._world = world
+        self._spec = world.spec
+        self._recorder = recorder
+        self._captures = captures
+        self._progress = progress
+        self._processes: list[tuple[ProcessSpec, Process]] = []
+        self._checks: list[Check] = []
+
+    def run(self) -> Outcomes:
+        """Run to the end of the lab and judge it."""
+        captures = [
+            Capture(self._world.node(spec.node), spec, self._captures(f"{spec.node}-{spec.interface}"))
+            for spec in self._spec.captures
+        ]
+        for capture in captures:
+            capture.start()
+        self._run_timeline()
+        self._run_validations()
+        self._judge_processes()
+        for capture in captures:
+            capture.stop()
+        self._recorder.event(self._world.now_ns, "lab-end", passed=self._passed)
+        return Outcomes(
+            checks=tuple(self._checks),
+            end_ns=self._world.now_ns,
+            kernel_release=self._world.kernel_release,
+            grants=self._world.grants,
+        )
+
+    @property
+    def _passed(self) -> bool:
+        return all(check.passed or not check.judged for check in self._checks)
+
+    def _run_timeline(self) -> None:
+        tasks = [self._process_task(spec) for spec in self._spec.processes]
+        tasks += [self._step_task(step) for step in self._spec.steps]
+        timeline = Timeline(self._world, tasks)
+        try:
+            timeline.run(until_ns=self._spec.stop_ns)
+        except IdleError:
+            # Without a stop time a lab ends when nothing is left to happen.
+            if self._spec.stop_ns is not None:
+                raise
+        if self._spec.stop_ns is not None:
+            self._world.run_until_ns(self._spec.stop_ns)
+
+    # ---- processes ----
+
+    def _process_task(self, spec: ProcessSpec) -> Task:
+        yield Wait(until_ns=spec.start_ns)
+        node = self._world.node(spec.node)
+        process = node.begin(spec.command, env=dict(spec.env), name=spec.name)
+        self._processes.append((spec, process))
+        if spec.timeout_ns is not None:
+            yield Wait(
+                condition=lambda: not process.running,
+                until_ns=spec.start_ns + spec.timeout_ns,
+            )
+            if process.running:
+                process.time_out()
+        waits_for_it = spec.expect.outcome in (Outcome.EXITED, Outcome.KILLED)
+        if waits_for_it and self._spec.stop_ns is None:
+            yield Wait(condition=lambda: not process.running)
+
+    def _judge_processes(self) -> None:
+        for spec, process in self._processes:
+            if spec.expect.outcome is None and spec.expect.stdout is None:
+                continue
+            result = process.poll()
+            if process.failure is not None:
+                why: str | None = process.failure.message
+            else:
+                why = process_mismatch(result, process.stdout, spec.expect)
+            end_ns = self._world.now_ns if result is None else result.end_ns
+            self._decide(
+                Check(
+                    name=spec.name,
+                    kind="process",
+                    node=spec.node,
+                    at_ns=spec.start_ns,
+                    took_ns=end_ns - spec.start_ns,
+                    passed=why is None,
+                    message=why or "",
+                )
+            )
+
+    # ---- steps ----
+
+    def _step_task(self, step: Step) -> Task:
+        yield Wait(until_ns=step.at_ns)
+        self._progress(step.name)
+        if isinstance(step.action, LinkChange):
+            self._change_link(step, step.action)
+        else:
+            yield from self._command_task(step, step.action)
+
+    def _change_link(self, step: Step, change: LinkChange) -> None:
+        began_ns = self._world.now_ns
+        link = self._world.link(change.link)
+        if change.impairment is not None:
+            link.impair(change.impairment)
+        if change.up is not None:
+            link.up() if change.up else link.down()
+        self._decide(
+            Check(
+                name=step.name,
+                kind="step",
+                node="",
+                at_ns=began_ns,
+                took_ns=self._world.now_ns - began_ns,
+                passed=True,
+            )
+        )
+
+    def _command_task(self, step: Step, command: Command, kind: str = "step") -> Task:
+        began_ns = self._world.now_ns
+        node = self._world.node(command.node)
+        deadline_ns = None if command.within_ns is None else began_ns + command.within_ns
+        while True:
+            process = node.begin(command.command, name=step.name)
+            limit_ns = self._world.now_ns + TRY_MAX_NS if deadline_ns is None else deadline_ns
+            yield Wait(condition=lambda p=process: not p.running, until_ns=limit_ns)  # type: ignore[misc]
+            if process.running:
+                process.time_out()
+                yield Wait(condition=lambda p=process: not p.running)  # type: ignore[misc]
+            why = _command_mismatch(process, process.poll(), command)
+            now_ns = self._world.now_ns
+            if why is None or deadline_ns is None or now_ns >= deadline_ns:
+                break
+            yield Wait(until_ns=min(now_ns + command.every_ns, deadline_ns))
+        self._decide(
+            Check(
+                name=step.name,
+                kind=kind,
+                node=command.node,
+                at_ns=began_ns,
+                took_ns=now_ns - began_ns,
+                passed=why is None,
+                message=why or "",
+                judged=step.check,
+            )
+        )
+
+    def _run_validations(self) -> None:
+        for step in self._spec.validations:
+            self._progress(step.name)
+            if isinstance(step.action, Command):
+                task = self._command_task(step, step.action, kind="validate")
+                Timeline(self._world, [task]).run()
+
+    def _decide(self, check: Check) -> None:
+        self._checks.append(check)
+        self._recorder.event(
+            self._world.now_ns,
+            "check" if check.kind != "step" or check.node else "step",
+            check.node,
+            name=check.name,
+            of=check.kind,
+            passed=check.passed,
+            judged=check.judged,
+            took_ns=check.took_ns,
+            message=check.message,
+        )
+
+
+def _command_mismatch(process: Process, result: Result | None, command: Command) -> str | None:
+    if process.failure is not None:
+        return process.failure.message
+    if result is None:
+        return "it has no result"
+    if result.timed_out:
+        return "it took longer than it was given"
+    if command.status is not None and result.exit_status != command.status:
+        said = (result.stderr.strip() or result.stdout.strip())[-400:]
+        return f"it exited with {result.exit_status}, not {command.status}: {said}"
+    return None if command.match is None else mismatch(result.stdout, command.match)
+
+
+def run_lab(
+    spec: LabSpec,
+    options: WorldOptions,
+    recorder: Recorder,
+    *,
+    captures: Callable[[str], Callable[[bytes], None]],
+    progress: Callable[[str], None] = lambda _doing: None,
+) -> Outcomes:
+    """Run a lab from its start to its verdict.
+
+    Args:
+        spec: the lab, checked.
+        options: how to run it.
+        recorder: is told everything.
+        captures: gives the sink of a capture by its name.
+        progress: called with what the lab is doing now.
+
+    Raises:
+        HostError, GuestError: it could not be run to its end; what was
+            recorded stays.
+    """
+    progress("booting")
+    with World(spec, options, recorder) as world:
+        return LabRun(world, recorder, captures=captures, progress=progress).run()
+
+
+def sorted_failures(outcomes: Outcomes) -> Iterator[Check]:
+    """The failed checks that count, in the order in which they were decided."""
+    return (check for check in outcomes.checks if check.judged and not check.passed)
+
+

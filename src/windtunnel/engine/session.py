@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run with its folder: what `windtunnel run`, `verify` and `replay` all do.
+
+`run_session` → `RunWriter` (manifest, lab) → `run_lab` → verdict into the
+manifest. Whatever goes wrong on the way, the folder says so and keeps what was
+recorded.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from windtunnel.engine.hostclock import cpu_host_s, monotonic_host_s
+from windtunnel.engine.run import Check, Outcomes, run_lab
+from windtunnel.engine.world import WorldOptions
+from windtunnel.errors import GuestError, WindtunnelError
+from windtunnel.model.event import Event
+from windtunnel.model.flatten import lab_to_yaml
+from windtunnel.model.lab import LabSpec
+from windtunnel.store.run_dir import ProcessOutput, RunWriter
+from windtunnel.version import VERSION
+
+RUNS = Path("runs")
+"""Where runs are recorded when nobody says otherwise, in the current directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRequest:
+    """What to run and where to record it.
+
+    Attributes:
+        spec: the lab, checked.
+        source_text: of the lab file; None when there was none.
+        options: how to run it.
+        base: the folder of all runs.
+        output: a folder of the user's choice for this one; None numbers it in `base`.
+        repeat: the command that repeats the run, for failure messages; "{run}"
+            in it is replaced by the run's folder.
+    """
+
+    spec: LabSpec
+    options: WorldOptions
+    source_text: str | None = None
+    base: Path = RUNS
+    output: Path | None = None
+    repeat: str = "windtunnel replay {run}"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """How a run ended.
+
+    Attributes:
+        path: its folder.
+        state: "passed", "failed", "error" …, as in the manifest.
+        outcomes: None when it did not get to its end.
+        error: what stopped it.
+        wall_host_s, cpu_host_s: what it took.
+        repeat: the command that repeats it.
+    """
+
+    path: Path
+    state: str
+    outcomes: Outcomes | None
+    error: WindtunnelError | None
+    wall_host_s: float
+    cpu_host_s: float
+    repeat: str
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """What it found; empty when it did not get so far."""
+        return () if self.outcomes is None else self.outcomes.checks
+
+
+class FolderRecorder:
+    """Writes what a world tells into a run folder."""
+
+    def __init__(self, writer: RunWriter) -> None:
+        self._writer = writer
+        self._sequence = 0
+        self._outputs: dict[tuple[str, str], ProcessOutput] = {}
+
+    def event(self, time_ns: int, kind: str, node: str = "", **fields: Any) -> None:
+        """Record one fact."""
+        self._writer.event(Event(time_ns, self._sequence, kind, node, fields))
+        self._sequence += 1
+
+    def output(self, node: str, process: str, data: bytes, *, stderr: bool) -> None:
+        """Record what a process printed."""
+        key = (node, process)
+        if key not in self._outputs:
+            self._outputs[key] = self._writer.output(node, process)
+        self._outputs[key].write(data, stderr=stderr)
+
+    def capture(self, name: str) -> Callable[[bytes], None]:
+        """Begin the file of a capture."""
+        path = self._writer.files_path / f"{name}.pcap"
+
+        def sink(data: bytes) -> None:
+            with path.open("ab") as file:
+                file.write(data)
+
+        return sink
+
+
+def run_session(
+    request: SessionRequest, *, progress: Callable[[str], None] = lambda _doing: None
+) -> Session:
+    """Run a lab and record it.
+
+    Raises:
+        UsageError: the output folder is not empty, or in use.
+        HostError: the folder cannot be made.
+
+    What goes wrong after that is in the session's `error`. A KeyboardInterrupt
+    is recorded and passed on.
+    """
+    began_host_s, began_cpu_s = monotonic_host_s(), cpu_host_s()
+    text = lab_to_yaml(request.spec)
+    arguments: dict[str, Any] = {
+        "lab": request.spec.name,
+        "lab_text": text,
+        "source_text": request.source_text,
+        "manifest": _manifest(request),
+    }
+    if request.output is None:
+        writer = RunWriter.create(request.base, **arguments)
+    else:
+        writer = RunWriter.create_at(request.output, **arguments)
+    repeat = request.repeat.replace("{run}", shlex.quote(_short(writer.path)))
+    with writer:
+        outcomes, error = _record(request, writer, progress)
+        wall_host_s = monotonic_host_s() - began_host_s
+        cpu_s = cpu_host_s() - began_cpu_s
+        state = _state(outcomes, error)
+        writer.finish(
+            state,
+            summary={
+                "verdict": state,
+                "finding": None if error is None else str(error),
+                "repeat": repeat,
+                "end_ns": None if outcomes is None else outcomes.end_ns,
+                "host": {
+                    **_host_facts(),
+                    "wall_host_s": round(wall_host_s, 3),
+                    "cpu_host_s": round(cpu_s, 3),
+                },
+            },
+        )
+    return Session(writer.path, state, outcomes, error, wall_host_s, cpu_s, repeat)
+
+
+def _record(
+    request: SessionRequest, writer: RunWriter, progress: Callable[[str], None]
+) -> tuple[Outcomes | None, WindtunnelError | None]:
+    recorder = FolderRecorder(writer)
+    options = replace(request.options, console=writer.console_path)
+    try:
+        outcomes = run_lab(
+            request.spec, options, recorder, captures=recorder.capture, progress=progress
+        )
+    except GuestError as error:
+        recorder.event(
+            error.time_ns or 0, "finding", error.node or "", message=error.message.split("\n")[0]
+        )
+        return None, error
+    except WindtunnelError as error:
+        return None, error
+    return outcomes, None
+
+
+def _state(outcomes: Outcomes | None, error: WindtunnelError | None) -> str:
+    if error is not None or outcomes is None:
+        return "error"
+    return "passed" if outcomes.passed else "failed"
+
+
+def _manifest(request: SessionRequest) -> dict[str, Any]:
+    kernel = request.options.kernel
+    return {
+        "windtunnel": VERSION,
+        "seed": request.spec.seed,
+        "kernel": {"release": kernel.version, "key": kernel.key, "sha256": kernel.sha256},
+        "stop_ns": request.spec.stop_ns,
+        "repeat": request.repeat,
+    }
+
+
+def _host_facts() -> dict[str, str]:
+    """What of this machine could matter to whoever compares two of them."""
+    return {"cpu_model": _cpu_model(), "system": platform.platform()}
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _short(path: Path) -> str:
+    """The path as a user in the current directory would write it."""
+    relative = os.path.relpath(path)
+    return relative if not relative.startswith("..") else str(path)
