@@ -95,11 +95,11 @@ class VhostUserBackend:
         if self._connection is None:
             raise StateError("device receives without a guest")
         try:
-            data, files, _, _ = socket.recv_fds(
-                self._connection, _RECEIVE_BYTES, _FILES_MAX, socket.MSG_CMSG_CLOEXEC
-            )
+            data, files, _, _ = socket.recv_fds(self._connection, _RECEIVE_BYTES, _FILES_MAX)
         except ConnectionError:  # the guest died before it had read our last answer
             data, files = b"", []
+        for file in files:
+            os.set_inheritable(file, False)  # not for the programs that we start
         self._files += files
         if not data:
             self.close()

@@ -46,8 +46,9 @@ class ConsoleModel:
 
     def send(self, data: bytes) -> None:
         """Queue bytes for the guest."""
-        self._waiting.append(data)
-        self._wants_flush()
+        if data:
+            self._waiting.append(data)
+            self._wants_flush()
 
     def kicked(self, index: int, queue: Virtqueue) -> None:
         """Take what the guest has written, or note that it has made room."""
