@@ -22,6 +22,7 @@ MAX_FUNCTION_LINES = 70
 
 # Not ours to style: made by tools, other people's texts, or what a run left.
 SKIPPED_FOLDERS = {"_build", "__pycache__", "golden", "patches", "runs", "dist"}
+HIDDEN = {".ci", ".editorconfig", ".gitattributes", ".gitignore"}  # other such are tools' own
 TEXT_SUFFIXES = {".py", ".sh", ".c", ".h", ".md", ".toml", ".txt", ".yaml", ".yml", ".fragment", ""}
 CODE_SUFFIXES = {".py", ".sh", ".c", ".h"}
 
@@ -52,11 +53,10 @@ def repository_files() -> list[Path]:
     folders = [REPOSITORY]
     while folders:
         for path in sorted(folders.pop().iterdir()):
-            if path.is_symlink():
+            if path.is_symlink() or (path.name.startswith(".") and path.name not in HIDDEN):
                 continue
             if path.is_dir() and path.name not in SKIPPED_FOLDERS:
-                if not path.name.startswith(".") or path.name == ".ci":
-                    folders.append(path)
+                folders.append(path)
             elif path.is_file() and path.suffix in TEXT_SUFFIXES:
                 found.append(path)
     return found
