@@ -53,12 +53,10 @@ class Method(Enum):
 _EFFECTS = {
     Method.LANDLOCK: (
         "The host's top-level directory can not be listed (what is in it can be reached).",
-        "In writable directories of the host, modes, owners, times and attributes of files "
-        "can not be changed.",
+        "In the host's writable directories, modes, owners and times of files can not be changed.",
     ),
     Method.NAMESPACE: (
-        "Files of the host that belong to other users seem to belong to nobody (65534): "
-        "setuid programs then run as nobody.",
+        "Other users' files seem to belong to nobody (65534); setuid programs run as nobody.",
     ),
     Method.NONE: (),
 }
@@ -222,19 +220,25 @@ def choose_method(*, trust_guest: bool = False) -> Method:
 def gaps(method: Method, version: int) -> tuple[str, ...]:
     """Return what a guest could still do to the host, one sentence each.
 
-    Ordinary programs of a guest can do none of it, not even as root: it takes code
-    that breaks out of the guest's kernel into the host process.
+    Where a sentence speaks of code that took over the guest's kernel, ordinary
+    programs of the guest can not do it, not even as its root.
     """
     if method is Method.NONE:
         return ("The guest is trusted: it can do all that you can do.",)
-    missing = "Code that took over the guest's kernel could "
+    taken = "Code that took over the guest's kernel could "
+    common = f"{taken}use up memory and processes, as any program of yours can."
     if method is Method.NAMESPACE:
-        return (f"{missing}send signals to the user's other processes.",)
-    return tuple(
-        f"{missing}{deed} (Landlock ABI {version}; {first} prevents it)."
+        return (common, f"{taken}send signals to the user's other processes.")
+    known_path = (
+        "Who knows the path of a hidden file can see that it exists, its size, owner and times, "
+        "and what a symbolic link says; files that may be read may be locked with flock."
+    )
+    missing = (
+        f"{taken}{deed} (Landlock ABI {version}; {first} prevents it)."
         for first, deed in landlock.MISSING_BEFORE
         if version < first
     )
+    return (common, known_path, *missing)
 
 
 def enter(confinement: Confinement, report: Report) -> None:
@@ -283,8 +287,11 @@ def landlock_rules(
             rules.append((path, landlock.READ))
             continue
         rules.append((path, landlock.READ_DIR))
-        with os.scandir(path) as entries:
-            todo += [e.path for e in entries if not e.is_symlink() and e.path not in hidden]
+        try:
+            with os.scandir(path) as entries:
+                todo += [e.path for e in entries if not e.is_symlink() and e.path not in hidden]
+        except OSError:
+            continue  # whom we may not ask what is there, the guest may not either
     rules += [(path, landlock.WRITE) for path in write]
     rules += [(path, landlock.READ_FILE | landlock.WRITE_FILE) for path in _KERNEL_WRITES]
     return rules

@@ -95,7 +95,10 @@ class Guest:
     def _reap(self, flags: int) -> int | None:
         if self.returncode is not None:
             return self.returncode
-        pid, own_status = os.waitpid(self.supervisor_pid, flags)
+        try:
+            pid, own_status = os.waitpid(self.supervisor_pid, flags)
+        except ChildProcessError:  # a caller that ignores SIGCHLD: it is gone all the same
+            pid, own_status = self.supervisor_pid, int(signal.SIGKILL)
         if pid == 0:
             return None
         text = os.read(self._status_fd, 64)
