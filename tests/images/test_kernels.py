@@ -141,6 +141,13 @@ def test_comments_and_order_of_the_fragment_do_not_make_a_new_recipe(ingredients
     assert load_recipe(folder=ingredients) == before
 
 
+def test_what_a_patch_says_of_itself_does_not_make_a_new_recipe(ingredients):
+    before = load_recipe(folder=ingredients)
+    patch = ingredients / "patches" / "0001-greet.patch"
+    patch.write_text("Subject: greet people\n\nBecause.\n" + patch.read_text())
+    assert load_recipe(folder=ingredients) == before
+
+
 def test_settings_options_and_patches_make_a_new_recipe(ingredients):
     digests = [load_recipe(folder=ingredients).digest]
     digests.append(load_recipe(["DEBUG_FS=y"], folder=ingredients).digest)

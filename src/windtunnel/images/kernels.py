@@ -78,7 +78,7 @@ class Recipe:
         fragment: the settings of config.fragment, in normal form.
         options: the settings asked for with `--with`, in normal form.
         patches: the patch files, in the order of applying.
-        digest: of the settings and of the patches' content.
+        digest: of the settings and of what the patches change.
     """
 
     fragment: tuple[str, ...]
@@ -160,13 +160,19 @@ def load_recipe(options: Sequence[str] = (), *, folder: Path | None = None) -> R
     patches = tuple(sorted((folder / "patches").glob("*.patch")))
     try:
         fragment = normal_form(parse_config((folder / "config.fragment").read_text()))
-        contents = [hashlib.sha256(patch.read_bytes()).hexdigest() for patch in patches]
+        contents = [hashlib.sha256(_changes(patch)).hexdigest() for patch in patches]
     except OSError as error:
         raise HostError(
             f"cannot read {error.filename}: {error.strerror}", hint="install windtunnel again"
         ) from error
     wanted = normal_form(parse_options(options))
     return Recipe(fragment, wanted, patches, digest(fragment, wanted, contents))
+
+
+def _changes(patch: Path) -> bytes:
+    # what a patch says above its first "---" explains it, and changes no kernel
+    head, line, changes = patch.read_bytes().partition(b"\n---\n")
+    return changes if line else head
 
 
 def digest(*parts: Sequence[str]) -> str:
