@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every guest does, whether it is a kernel or the fake that stands for one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from guests import Bench
+from windtunnel.engine.loop import SeatState
+from windtunnel.errors import GuestLostError
+from windtunnel.images.agent import ensure_initrd
+from windtunnel.machines.uml import INITRD, UmlOptions, arguments
+from windtunnel.wire.agent import ALL_NAMESPACES, Namespaces, SpawnFlag
+
+PATH = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+SECOND_NS = 1_000_000_000
+
+
+class Contract:
+    """The tests; a subclass says how to boot. `boot` gives a guest that has not run yet."""
+
+    def ready(self, boot, **options):
+        """A guest with one node, number 1."""
+        guest = boot(**options)
+        assert guest.wait(lambda: guest.agent.release is not None)
+        return guest
+
+    def with_node(self, boot, **options):
+        guest = self.ready(boot, **options)
+        node = guest.agent.add_node(1, name="one", namespaces=ALL_NAMESPACES)
+        assert guest.wait(lambda: node.done)
+        assert node.failure is None
+        return guest
+
+    def run_program(self, guest, argv, **options):
+        said = []
+        process = guest.agent.spawn(
+            1, argv, env=PATH, output=lambda data, error: said.append((data, error)), **options
+        )
+        assert guest.wait(lambda: process.ended)
+        return process, said
+
+    def test_it_asks_for_its_first_instant(self, boot):
+        guest = boot()
+        assert guest.calendar.run(lambda: guest.seat.state is SeatState.WAITING)
+        assert (guest.calendar.now_ns, guest.calendar.grants) == (0, 0)
+        assert guest.agent.release is None
+
+    def test_time_moves_only_as_far_as_it_is_granted(self, boot):
+        guest = self.ready(boot)
+        for time_ns in (5 * SECOND_NS, 5 * SECOND_NS + 1, 3600 * SECOND_NS):
+            guest.calendar.run_until(time_ns)
+            assert guest.calendar.now_ns == time_ns
+
+    def test_it_answers_at_the_instant_at_which_it_was_asked(self, boot):
+        guest = self.ready(boot)
+        guest.calendar.run_until(5 * SECOND_NS)
+        reply = guest.agent.read_file(1, "/nothing")
+        assert guest.wait(lambda: reply.done)
+        assert (reply.failure.errno, reply.failure.text) == (
+            errno.EINVAL,
+            "bad request to read a file",
+        )
+        assert 0 <= guest.calendar.now_ns - 5 * SECOND_NS < 1_000_000
+
+    def test_many_requests_at_once_are_all_answered(self, boot):
+        guest = self.with_node(boot)
+        replies = [
+            guest.agent.write_file(1, f"/tmp/{number}", bytes([number]) * 5000)
+            for number in range(60)
+        ]
+        last = guest.agent.read_file(1, "/tmp/59")
+        assert guest.wait(lambda: last.done)
+        assert all(reply.done and reply.failure is None for reply in replies)
+        assert last.data == b"\x3b" * 5000
+
+    def test_a_request_after_everything_has_fallen_asleep_finds_it_well(self, boot):
+        guest = self.with_node(boot)
+        self.run_program(guest, ["true"])
+        limit_ns = guest.calendar.now_ns + 3600 * SECOND_NS
+        guest.calendar.run(lambda: guest.calendar.now_ns > limit_ns)
+        process, said = self.run_program(guest, ["echo", "awake"])
+        assert (process.exit.status, said) == (0, [(b"awake\n", False)])
+
+    def test_the_same_seed_gives_the_same_grants(self, boot, make_bench):
+        histories = []
+        for _ in range(2):
+            guest = self.with_node(boot, bench=make_bench())
+            self.run_program(guest, ["sleep", "0.5"])
+            histories.append((guest.calendar.now_ns, guest.calendar.grants, guest.received))
+        assert histories[0] == histories[1]
+
+    def test_a_node_can_be_made_only_once(self, boot):
+        guest = self.with_node(boot)
+        again = guest.agent.add_node(1, name="one", namespaces=Namespaces.MOUNT)
+        assert guest.wait(lambda: again.done)
+        assert (again.failure.errno, again.failure.text) == (errno.EINVAL, "node 1: bad request")
+
+    def test_a_program_that_sleeps_takes_as_long_as_it_says(self, boot):
+        guest = self.with_node(boot)
+        process, said = self.run_program(guest, ["sleep", "2"])
+        assert (process.exit.status, said) == (0, [])
+        assert 2 * SECOND_NS <= process.end_ns - process.start_ns < 2 * SECOND_NS + 20_000_000
+
+    @pytest.mark.parametrize(("program", "status"), [("true", 0), ("false", 1)])
+    def test_a_programs_exit_status_is_told(self, boot, program, status):
+        process, _ = self.run_program(self.with_node(boot), [program])
+        assert (process.exit.status, process.exit.signal) == (status, None)
+
+    def test_a_program_that_does_not_exist_never_began(self, boot):
+        process, _ = self.run_program(self.with_node(boot), ["no-such-program"])
+        assert process.exit is None
+        assert (process.started.failure.errno, process.started.failure.text) == (
+            errno.ENOENT,
+            "no-such-program",
+        )
+
+    def test_a_program_gets_its_input_and_gives_its_output(self, boot):
+        guest = self.with_node(boot)
+        said = []
+        process = guest.agent.spawn(
+            1,
+            ["cat"],
+            env=PATH,
+            output=lambda data, error: said.append(data),
+            flags=SpawnFlag.INPUT,
+        )
+        text = bytes(range(256)) * 1200
+        guest.agent.feed(process, text)
+        guest.agent.end_input(process)
+        assert guest.wait(lambda: process.ended)
+        assert b"".join(said) == text
+
+    def test_a_signal_ends_a_program(self, boot):
+        guest = self.with_node(boot)
+        process = guest.agent.spawn(1, ["sleep", "100"], env=PATH, output=print)
+        assert guest.wait(lambda: process.started.done)
+        guest.agent.signal(process, 15)
+        assert guest.wait(lambda: process.ended)
+        assert (process.exit.signal, process.exit.status) == (15, 143)
+        assert process.end_ns - process.start_ns < SECOND_NS
+
+    def test_a_file_is_read_back_as_it_was_written(self, boot):
+        guest = self.with_node(boot)
+        content = bytes(range(256)) * 2000
+        written = guest.agent.write_file(1, "/tmp/a/b", content)
+        read = guest.agent.read_file(1, "/tmp/a/b")
+        assert guest.wait(lambda: read.done)
+        assert (written.failure, read.failure) == (None, None)
+        assert bytes(read.data) == content
+
+    def test_a_file_that_does_not_exist_is_named(self, boot):
+        guest = self.with_node(boot)
+        reply = guest.agent.read_file(1, "/tmp/nothing")
+        assert guest.wait(lambda: reply.done)
+        assert (reply.failure.errno, reply.failure.text) == (errno.ENOENT, "opening /tmp/nothing")
+
+    def test_it_ends_when_it_is_told_to(self, boot):
+        guest = self.ready(boot)
+        guest.agent.power_off()
+        with pytest.raises(GuestLostError):
+            guest.calendar.run(lambda: False)
+        assert guest.process.wait(10) == 0
+
+
+@pytest.fixture
+def make_bench(tmp_path):
+    made = []
+
+    def make():
+        folder = tmp_path / str(len(made))
+        folder.mkdir()
+        made.append(Bench(folder))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        bench.close()
+
+
+class TestFake(Contract):
+    @pytest.fixture
+    def boot(self, make_bench):
+        return lambda bench=None: (bench or make_bench()).fake(seed=42, console=True)
+
+
+class TestUml(Contract):
+    @pytest.fixture
+    def boot(self, make_bench, kernel, request):
+        path = os.environ.get("WINDTUNNEL_KERNEL") or request.getfixturevalue("kernel_path")
+        initrd = ensure_initrd()
+        cpu = max(os.sched_getaffinity(0))
+
+        def start(bench=None):
+            bench = bench or make_bench()
+            shutil.copy(initrd, bench.folder / INITRD)
+            words = arguments(UmlOptions(seat=1, seed=42, memory_bytes=256 << 20))
+            # The calendar's seat and the console's socket are told by the bench.
+            words = [word for word in words if not word.startswith(("time-travel=", "virtio_uml."))]
+            program = ["taskset", "--cpu-list", str(cpu), str(Path(path).resolve())]
+            return bench.add("guest1", program, words)
+
+        return start
