@@ -16,7 +16,7 @@ from windtunnel.errors import HostError, ProtocolError, StateError, UsageError
 from windtunnel.model.event import Event
 from windtunnel.store.layout import file_name, name_of_file
 from windtunnel.store.processes import ProcessRecord, processes_from_events
-from windtunnel.store.run_dir import OPEN_OUTPUTS_MAX, RunReader, RunWriter, find_run, list_runs
+from windtunnel.store.run_dir import OPEN_FILES_MAX, RunReader, RunWriter, find_run, list_runs
 
 START = Event(10, 0, "process-start", "r1", {"process": "zebra", "command": "zebra -d", "pid": 12})
 EXIT = Event(
@@ -273,7 +273,7 @@ def test_thousands_of_processes_do_not_need_thousands_of_open_files(tmp_path):
         for turn in range(2):
             for index, output in enumerate(outputs):
                 output.write(b"%d %d\n" % (index, turn), stderr=False)
-        assert len(os.listdir("/proc/self/fd")) == before + 2 + OPEN_OUTPUTS_MAX
+        assert len(os.listdir("/proc/self/fd")) == before + 2 + OPEN_FILES_MAX
     assert len(os.listdir("/proc/self/fd")) == before
     reader = RunReader(writer.path)
     assert len(reader.outputs()) == 1000
@@ -309,6 +309,32 @@ def test_a_symlink_that_a_guest_left_is_never_written_through(tmp_path, planted)
         writer.finish("failed", summary={})
     assert (outside / "r1" / "zebra.stdout").read_text() == "precious"
     assert RunReader(writer.path).outputs() == ()
+
+
+def test_captures_are_appended_and_never_through_a_symlink(tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    with begin(tmp_path) as writer:
+        writer.append_file("r1-eth0.pcap", b"head")
+        writer.append_file("../up.pcap", b"")
+        writer.append_file("r1-eth0.pcap", b"packet")
+        writer.finish("passed", summary={})
+    assert {file.name: file.read_bytes() for file in (writer.path / "files").iterdir()} == {
+        "r1-eth0.pcap": b"headpacket",
+        "%2E.%2Fup.pcap": b"",
+    }
+    with begin(tmp_path) as writer:
+        (writer.path / "files").symlink_to(outside)
+        with pytest.raises(HostError, match=r"cannot write files/r1\.pcap"):
+            writer.append_file("r1.pcap", b"harm")
+    assert list(outside.iterdir()) == []
+
+
+def test_a_fifo_that_a_guest_left_is_an_error_and_no_wait(tmp_path):
+    with begin(tmp_path) as writer:
+        os.mkfifo(writer.files_path / "r1.pcap")
+        with pytest.raises(HostError, match=r"cannot write files/r1\.pcap .*: No such device"):
+            writer.append_file("r1.pcap", b"packet")
 
 
 def test_a_manifest_that_a_guest_made_a_symlink_is_replaced_not_followed(tmp_path):

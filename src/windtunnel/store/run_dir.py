@@ -36,9 +36,9 @@ __all__ = [
 
 FINISHED_STATES = ("passed", "failed", "error", "killed", "interrupted")
 
-# Open files of outputs; the least recently written is closed. Far below the
+# Open files of outputs and captures; the least recently written is closed. Far below the
 # usual limit of 1024, far above the number of processes that talk at one time.
-OPEN_OUTPUTS_MAX = 128
+OPEN_FILES_MAX = 128
 
 # Given back to a full disk at the end, so that the verdict still finds room.
 _RESERVE = ".reserve"
@@ -46,7 +46,8 @@ _RESERVE_BYTES = 64 << 10
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_APPEND = _NEW_FILE | os.O_APPEND
-_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+# O_NONBLOCK: to open a FIFO that a guest has put there must fail, not wait for ever.
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -59,7 +60,7 @@ class RunWriter:
     The manifest has these keys; `host` holds everything that two equal runs may
     differ in. Ours: `schema` (int), `lab` (name), `state`, `writer` (pid,
     start_ticks, boot_id). The caller's, at the start: `windtunnel` (version),
-    `seed`, `kernel` (release, key, hash), `repeat` (the command that repeats the
+    `seed`, `kernel` (release, key, sha256), `repeat` (the command that repeats the
     run), `stop_ns` (null when the lab has no stop); at the end: `verdict`,
     `finding`, `host` (cpu_model, tools, wall_host_s, cpu_host_s).
 
@@ -73,7 +74,7 @@ class RunWriter:
         self._events_fd = events_fd
         self._manifest: dict[str, Any] = {}
         self._processes = ProcessTable()
-        self._outputs: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._open_files: OrderedDict[tuple[str, ...], int] = OrderedDict()
         self._finished = False
         self._closed = False
 
@@ -221,6 +222,20 @@ class RunWriter:
         """Give the files of one process's output; they appear with the first byte."""
         return ProcessOutput(self, node, process)
 
+    def append_file(self, name: str, data: bytes) -> None:
+        """Append to `files/<name>`, a capture for one; it is there when this returns.
+
+        Args:
+            name: of the file, one path component; signs that a file's name
+                cannot have are written as %XX.
+            data: bytes as they came.
+
+        Raises:
+            HostError: the disk is full or fails; a part of `data` may be written.
+            StateError: the run has been closed.
+        """
+        self._append((layout.FILES, layout.file_name(name)), data)
+
     def finish(self, state: str, *, summary: Mapping[str, Any]) -> None:
         """Record how the run ended, and the table of processes.
 
@@ -284,31 +299,32 @@ class RunWriter:
                 f"the run in {self.path} has been closed", state="closed", required="open"
             )
 
-    def _append_output(self, node: str, file: str, data: bytes) -> None:
+    def _append(self, parts: tuple[str, ...], data: bytes) -> None:
+        # To the file of these components below the run's folder.
         self._require_open()
-        with host_errors(self.path, f"write {layout.NODES}/{node}/{file}"):
-            fd = self._outputs.get((node, file))
+        with host_errors(self.path, f"write {'/'.join(parts)}"):
+            fd = self._open_files.get(parts)
             if fd is None:
-                fd = self._open_output(node, file)
+                fd = self._open_to_append(parts)
             else:
-                self._outputs.move_to_end((node, file))
+                self._open_files.move_to_end(parts)
             _write_all(fd, data)
 
-    def _open_output(self, node: str, file: str) -> int:
-        # Each step by its own descriptor: no component can be a symlink.
-        if len(self._outputs) >= OPEN_OUTPUTS_MAX:
-            _, oldest = self._outputs.popitem(last=False)
+    def _open_to_append(self, parts: tuple[str, ...]) -> int:
+        if len(self._open_files) >= OPEN_FILES_MAX:
+            _, oldest = self._open_files.popitem(last=False)
             os.close(oldest)
-        nodes_fd = _open_folder(layout.NODES, self._folder_fd)
+        # Each step by its own descriptor: no component can be a symlink.
+        folder_fd = os.dup(self._folder_fd)
         try:
-            node_fd = _open_folder(node, nodes_fd)
-            try:
-                fd = os.open(file, _APPEND, 0o644, dir_fd=node_fd)
-            finally:
-                os.close(node_fd)
+            for part in parts[:-1]:
+                inner_fd = _open_folder(part, folder_fd)
+                os.close(folder_fd)
+                folder_fd = inner_fd
+            fd = os.open(parts[-1], _APPEND, 0o644, dir_fd=folder_fd)
         finally:
-            os.close(nodes_fd)
-        self._outputs[node, file] = fd
+            os.close(folder_fd)
+        self._open_files[parts] = fd
         return fd
 
     def _reserve(self) -> None:
@@ -338,9 +354,9 @@ class RunWriter:
 
     def _release(self) -> None:
         self._closed = True
-        for fd in [*self._outputs.values(), self._events_fd, self._folder_fd]:
+        for fd in [*self._open_files.values(), self._events_fd, self._folder_fd]:
             os.close(fd)
-        self._outputs.clear()
+        self._open_files.clear()
 
 
 class ProcessOutput:
@@ -360,7 +376,7 @@ class ProcessOutput:
         """
         if data:
             suffix = layout.STDERR_SUFFIX if stderr else layout.STDOUT_SUFFIX
-            self._writer._append_output(self._node, self._name + suffix, data)  # noqa: SLF001
+            self._writer._append((layout.NODES, self._node, self._name + suffix), data)  # noqa: SLF001
 
 
 def _claim(path: Path) -> tuple[int, int]:
