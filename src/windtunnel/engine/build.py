@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from windtunnel.engine import plan
 from windtunnel.engine.guest import Guest
@@ -27,6 +28,21 @@ BASE_SYSCTLS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class BaseView:
+    """What the base node sees of the host beside the root; absolute paths.
+
+    Attributes:
+        layers: directories to lay over its root, the uppermost first.
+        shown: directories that it sees although they lie in a hidden place.
+        writable: directories that it writes itself.
+    """
+
+    layers: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
+    writable: tuple[str, ...] = ()
+
+
 class LabSetup:
     """Makes the nodes and cables of one lab.
 
@@ -41,13 +57,16 @@ class LabSetup:
         self._pids: dict[str, int] = {}
         self.namespaces: dict[int, str] = {}
 
-    def make(self) -> None:
+    def make(self, view: BaseView = BaseView()) -> None:
         """Do all of it.
+
+        Args:
+            view: what the base node sees beside the lab's root.
 
         Raises:
             GuestError: the guest refused a part; the message names it.
         """
-        self.make_base()
+        self.make_base(view)
         if not self._spec.nodes:
             return
         self._make_nodes()
@@ -62,11 +81,16 @@ class LabSetup:
         self._batch(self._by_number(plan.tc_batches(self._spec)), "tc")
         self._impair_ports()
 
-    def make_base(self, *, root: str | None = None) -> None:
+    def make_base(self, view: BaseView = BaseView()) -> None:
         """Make the base node: the kernel's own network and processes, a root of its own."""
-        agent = self._guest.agent
-        reply = agent.add_node(
-            plan.BASE, name="base", namespaces=Namespaces.MOUNT, root=root or self._spec.root
+        reply = self._guest.agent.add_node(
+            plan.BASE,
+            name="base",
+            namespaces=Namespaces.MOUNT,
+            root=self._spec.root,
+            layers=view.layers,
+            shown=view.shown,
+            writable=view.writable,
         )
         self._ask(reply, "base", "its namespaces")
 

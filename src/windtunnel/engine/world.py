@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from windtunnel.engine import plan
-from windtunnel.engine.build import LabSetup
+from windtunnel.engine.build import BaseView, LabSetup
 from windtunnel.engine.guest import Boot, Guest
 from windtunnel.engine.link import Link
 from windtunnel.engine.loop import WATCHDOG_HOST_S, Calendar, Seat
@@ -53,6 +53,7 @@ class WorldOptions:
         cpu: the host processor that guests are pinned to; None chooses.
         console: the file for the kernel's console; None throws it away at the end.
         kernel_words: further words for the kernel's command line.
+        view: what the base node sees of the host (for `windtunnel exec`).
         heartbeat: called with the lab time a few times a host second.
     """
 
@@ -64,6 +65,7 @@ class WorldOptions:
     cpu: int | None = None
     console: Path | None = None
     kernel_words: tuple[str, ...] = ()
+    view: BaseView = BaseView()
     heartbeat: Callable[[int], None] | None = None
 
 
@@ -122,7 +124,7 @@ class World:
         self._guest = guest = Guest(self._calendar, GUEST_NAME, boot)
         guest.boot()
         setup = LabSetup(guest, spec)
-        setup.make()
+        setup.make(options.view)
         self._namespaces = setup.namespaces
         numbers = plan.node_numbers(spec)
         self._nodes = {

@@ -129,10 +129,30 @@ class AgentChannel:
 
     # ---- requests ----
 
-    def add_node(self, node: int, *, name: str, namespaces: Namespaces, root: str = "/") -> Reply:
-        """Make node number `node`; the OK's payload is read by `wire.agent.parse_node`."""
+    def add_node(
+        self,
+        node: int,
+        *,
+        name: str,
+        namespaces: Namespaces,
+        root: str = "/",
+        layers: Sequence[str] = (),
+        shown: Sequence[str] = (),
+        writable: Sequence[str] = (),
+    ) -> Reply:
+        """Make node number `node`; see `wire.agent.node_add` and, for the OK, `parse_node`."""
         reply = self._node_replies[node] = Reply()
-        self._post(wire.node_add(node, name=name, namespaces=namespaces, root=root))
+        self._post(
+            wire.node_add(
+                node,
+                name=name,
+                namespaces=namespaces,
+                root=root,
+                layers=layers,
+                shown=shown,
+                writable=writable,
+            )
+        )
         return reply
 
     def spawn(

@@ -142,13 +142,37 @@ def _string(text: str) -> bytes:
     return encoded + b"\0"
 
 
-def node_add(node: int, *, name: str, namespaces: Namespaces, root: str) -> Frame:
+def node_add(
+    node: int,
+    *,
+    name: str,
+    namespaces: Namespaces,
+    root: str,
+    layers: Sequence[str] = (),
+    shown: Sequence[str] = (),
+    writable: Sequence[str] = (),
+) -> Frame:
     """Make a node; answered by OK (see `parse_node`) or ERROR.
 
-    Payload: u32 clone flags, u32 zero, string host name, string root directory
-    on the host.
+    Payload: u32 clone flags, u32 number of places, string host name, string
+    root directory on the host, then a string for each place: "l" (layer), "r"
+    (shown) or "w" (writable) and its path.
+
+    Args:
+        node: its number, from 1.
+        name: its host name.
+        namespaces: that it has for itself.
+        root: a directory of the host, the lowest layer of its root.
+        layers: directories of the host to lay over the root, the uppermost first.
+        shown: directories of the host that it sees although they lie in a
+            hidden place (/home, /root, /tmp …); what it writes there stays its own.
+        writable: directories of the host that it writes itself.
     """
-    payload = _U32_2.pack(namespaces, 0) + _string(name) + _string(root)
+    places = [f"l{path}" for path in layers]
+    places += [f"r{path}" for path in shown]
+    places += [f"w{path}" for path in writable]
+    payload = _U32_2.pack(namespaces, len(places)) + _string(name) + _string(root)
+    payload += b"".join(_string(place) for place in places)
     return Frame(Kind.NODE_ADD, node, 0, payload)
 
 

@@ -240,20 +240,135 @@ static int make_devices(const char *root)
 	return mount_at("tmpfs", path, MS_NOSUID | MS_NODEV, "mode=1777");
 }
 
+/* mkdir -p below `root`, which stands in front of `path` */
+static void make_path(char *path, size_t root_length)
+{
+	char *slash;
+
+	for (slash = path + root_length + 1; (slash = strchr(slash, '/')); slash++) {
+		*slash = 0;
+		mkdir(path, 0755);
+		*slash = '/';
+	}
+	mkdir(path, 0755);
+}
+
+static bool is_hidden(const char *path)
+{
+	static const char *const hidden[] = { "/tmp", "/run", "/var/tmp", "/root", "/home" };
+	size_t i;
+
+	for (i = 0; i < sizeof(hidden) / sizeof(*hidden); i++) {
+		size_t length = strlen(hidden[i]);
+
+		if (!strncmp(path, hidden[i], length) && (!path[length] || path[length] == '/'))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Show a directory of the host at its own place: 'r' under a private layer,
+ * where something hides it, and 'w' itself, so that writing reaches the host.
+ */
+static int show(const char *base, const char *root, const char *what, unsigned int number)
+{
+	const char *path = what + 1;
+	char target[4096], options[8192], layer[128];
+	bool writable = *what == 'w';
+
+	if (!writable && !is_hidden(path))
+		return 0;
+	if (snprintf(target, sizeof(target), "%s%s", root, path) >= (int)sizeof(target)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	make_path(target, strlen(root));
+	if (writable)
+		/* a mount of its own: the host's tree itself is mounted read-only */
+		return mount("host", target, "hostfs", MS_NOSUID | MS_NODEV, path);
+	snprintf(layer, sizeof(layer), "%s/shown%u", base, number);
+	mkdir(layer, 0755);
+	snprintf(layer, sizeof(layer), "%s/shown%u/upper", base, number);
+	mkdir(layer, 0755);
+	snprintf(layer, sizeof(layer), "%s/shown%u/work", base, number);
+	mkdir(layer, 0755);
+	if (snprintf(options, sizeof(options),
+		     "lowerdir=/host%s,upperdir=%s/shown%u/upper,workdir=%s/shown%u/work",
+		     path, base, number, base, number) >= (int)sizeof(options)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	return mount("overlay", target, "overlay", 0, options);
+}
+
+/* What a whole system has and a node does not need; what is missing is no loss. */
+static void mount_system_extras(const char *root)
+{
+	static const struct { const char *type, *path; } extras[] = {
+		{ "cgroup2", "sys/fs/cgroup" }, { "debugfs", "sys/kernel/debug" },
+		{ "tracefs", "sys/kernel/tracing" }, { "mqueue", "dev/mqueue" },
+		{ "bpf", "sys/fs/bpf" },
+	};
+	char path[256];
+	size_t i;
+
+	for (i = 0; i < sizeof(extras) / sizeof(*extras); i++) {
+		snprintf(path, sizeof(path), "%s/%s", root, extras[i].path);
+		mount_at(extras[i].type, path, MS_NOSUID | MS_NODEV, "");
+	}
+}
+
+struct node_start {
+	uint16_t number;
+	uint32_t namespaces;
+	uint32_t place_count;
+	const char *name, *host_root, *places;
+	int report;
+};
+
+/*
+ * Mount each layer as a file system of its own, since an overlay refuses layers
+ * of which one contains the other; `layers` gets them for "lowerdir=".
+ */
+static int mount_layers(const struct node_start *start, const char *base, char *layers,
+			size_t size)
+{
+	const char *place = start->places;
+	size_t used = 0;
+	char path[128];
+	uint32_t i;
+
+	for (i = 0; i < start->place_count; i++, place += strlen(place) + 1) {
+		if (*place != 'l')
+			continue;
+		snprintf(path, sizeof(path), "%s/layer%u", base, i);
+		if (mkdir(path, 0755) || mount("host", path, "hostfs", MS_RDONLY, place + 1))
+			return -1;
+		used += snprintf(layers + used, size - used, "%s:", path);
+		if (used >= size) {
+			errno = E2BIG;
+			return -1;
+		}
+	}
+	return 0;
+}
+
 /*
  * The node's root: a private writable layer over the host's tree. What is the
  * user's own, or the host's present state, is hidden behind empty directories.
  */
-static int make_root(uint16_t number, const char *host_root)
+static int make_root(const struct node_start *start)
 {
 	static const struct { const char *path, *options; } empty[] = {
 		{ "tmp", "mode=1777" }, { "run", "mode=755" }, { "var/tmp", "mode=1777" },
 		{ "root", "mode=700" }, { "home", "mode=755" },
 	};
-	char base[64], root[80], path[256], options[512];
+	const char *host_root = start->host_root, *place = start->places;
+	char base[64], root[80], path[256], layers[1024] = "", options[2048];
 	size_t i;
 
-	snprintf(base, sizeof(base), "/nodes/%u", number);
+	snprintf(base, sizeof(base), "/nodes/%u", start->number);
 	mkdir(base, 0755);
 	snprintf(path, sizeof(path), "%s/upper", base);
 	mkdir(path, 0755);
@@ -261,9 +376,11 @@ static int make_root(uint16_t number, const char *host_root)
 	mkdir(path, 0755);
 	snprintf(root, sizeof(root), "%s/root", base);
 	mkdir(root, 0755);
-	snprintf(options, sizeof(options),
-		 "lowerdir=/host%s,upperdir=%s/upper,workdir=%s/work",
-		 strcmp(host_root, "/") ? host_root : "", base, base);
+	if (mount_layers(start, base, layers, sizeof(layers)) ||
+	    snprintf(options, sizeof(options),
+		     "lowerdir=%s/host%s,upperdir=%s/upper,workdir=%s/work", layers,
+		     strcmp(host_root, "/") ? host_root : "", base, base) >= (int)sizeof(options))
+		return -1;
 	if (mount("overlay", root, "overlay", 0, options))
 		return -1;
 	snprintf(path, sizeof(path), "%s/proc", root);
@@ -280,18 +397,15 @@ static int make_root(uint16_t number, const char *host_root)
 		    errno != ENOENT)
 			return -1;
 	}
-	/* /root and /home may be links on a given root; enough to be a lab */
+	if (!(start->namespaces & CLONE_NEWNET))
+		mount_system_extras(root);
+	for (i = 0; i < start->place_count; i++, place += strlen(place) + 1)
+		if (*place != 'l' && show(base, root, place, i))
+			return -1;
 	if (chdir(root) || mount(".", "/", NULL, MS_MOVE, NULL) || chroot(".") || chdir("/"))
 		return -1;
 	return 0;
 }
-
-struct node_start {
-	uint16_t number;
-	uint32_t namespaces;
-	const char *name, *host_root;
-	int report;
-};
 
 static void reap_for_ever(void)
 {
@@ -316,7 +430,7 @@ static int node_main(void *argument)
 	int result = 0;
 
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    make_root(start->number, start->host_root))
+	    make_root(start))
 		result = errno;
 	if (!result && (start->namespaces & CLONE_NEWUTS) &&
 	    sethostname(start->name, strlen(start->name)))
@@ -359,14 +473,17 @@ static void add_node(const struct header *request, struct reader *reader)
 {
 	struct node_start start = { .number = request->node };
 	struct node node = { .exists = true };
-	uint32_t report[2];
+	uint32_t report[2], i;
 	int pipes[2], result = EIO;
 	char path[64];
 
 	node.namespaces = start.namespaces = take_u32(reader);
-	take_u32(reader);
+	start.place_count = take_u32(reader);
 	start.name = take_string(reader);
 	start.host_root = take_string(reader);
+	start.places = reader->at;
+	for (i = 0; i < start.place_count && !reader->bad; i++)
+		take_string(reader);
 	if (reader->bad || grow_nodes(request->node) || find_node(request->node)) {
 		send_error(request, EINVAL, "node %u: bad request", request->node);
 		return;
