@@ -163,8 +163,10 @@ def build_host(root: Path, programs: list[str], owner: int) -> None:
         os.chown(path, owner, owner)
 
 
-def boot(root: Path, kernel: Path, programs: list[str], method: Method, port: int) -> str:
-    """Run all programs in one guest; return the console's text."""
+def boot(
+    root: Path, kernel: Path, programs: list[str], method: Method, port: int, mode: str
+) -> str:
+    """Run all programs in one guest, by seccomp (mode "on") or ptrace; return the console."""
     victim = subprocess.Popen(["/bin/sleep", "100"], env={"TOKEN": SECRET})
     attempts = "\n".join(
         f"attempt {index} {json.dumps(program).replace('$', chr(92) + '$')}"
@@ -180,7 +182,9 @@ def boot(root: Path, kernel: Path, programs: list[str], method: Method, port: in
     )
     try:
         code, console = run_confined(
-            [str(kernel), *BOOT, f"init={init}"], root / "run" / "scratch", confinement
+            [str(kernel), *BOOT, f"init={init}", f"seccomp={mode}"],
+            root / "run" / "scratch",
+            confinement,
         )
         assert (code, victim.poll()) == (0, None), console
         return console
@@ -206,7 +210,12 @@ class Stage:
 
 
 def play(
-    root: Path, kernel: Path, method: Method, user: int | None, tries: dict[str, str]
+    root: Path,
+    kernel: Path,
+    method: Method,
+    user: int | None,
+    tries: dict[str, str],
+    mode: str = "off",
 ) -> Stage:
     named = {f"try: {name}": program for name, program in tries.items()}
     named |= {f"need: {name}": program for name, program in NEEDS.items()}
@@ -217,7 +226,7 @@ def play(
         server.settimeout(0.2)
         port = server.getsockname()[1]
         before = [snapshot(root / "shown" / str(index)) for index in range(len(programs))]
-        console = in_a_fork(lambda: boot(root, kernel, programs, method, port), user)
+        console = in_a_fork(lambda: boot(root, kernel, programs, method, port, mode), user)
         connections = 0
         try:
             server.accept()
@@ -235,12 +244,19 @@ def play(
 
 
 _METHODS = {"landlock": Method.LANDLOCK, "namespace": Method.NAMESPACE}
-_STAGES = [(method, user) for method in _METHODS for user in ("root", "ordinary user")]
+_STAGES = [
+    ("landlock", "root", "on"),
+    ("landlock", "root", "off"),
+    ("landlock", "ordinary user", "on"),
+    ("landlock", "ordinary user", "off"),
+    ("namespace", "root", "on"),
+    ("namespace", "ordinary user", "off"),
+]
 
 
-@pytest.fixture(scope="module", params=_STAGES, ids=lambda stage: f"{stage[0]}, {stage[1]}")
+@pytest.fixture(scope="module", params=_STAGES, ids=lambda one: "{}, {}, seccomp={}".format(*one))
 def stage(request: pytest.FixtureRequest, open_kernel: Path, open_folders: Iterator[Path]) -> Stage:
-    method, user = request.param
+    method, user, mode = request.param
     if method == "landlock" and landlock.abi() < 3:
         pytest.skip("this kernel's Landlock is older than ABI 3")
     if method == "namespace" and not namespaces.available():
@@ -248,7 +264,7 @@ def stage(request: pytest.FixtureRequest, open_kernel: Path, open_folders: Itera
     if user == "root" and os.geteuid() != 0:
         pytest.skip("we are not root")
     uid = users()[-1] if user == "ordinary user" else None
-    return play(next(open_folders), open_kernel, _METHODS[method], uid, TRIES)
+    return play(next(open_folders), open_kernel, _METHODS[method], uid, TRIES, mode)
 
 
 @pytest.mark.needs_uml
