@@ -33,7 +33,6 @@ from windtunnel.sim.agenda import Action, Agenda, Appointment
 from windtunnel.wire import timetravel
 from windtunnel.wire.syscalls import syscall_name
 from windtunnel.wire.timetravel import (
-    FREE_FOREVER_NS,
     NEVER_NS,
     Message,
     Operation,
@@ -55,6 +54,13 @@ WATCHDOG_HOST_S = 60.0
 
 BOOT_HOST_S = 60.0
 """How long a guest may take to ask for its first instant."""
+
+LONGEST_RUN_NS = 1_000_000_000
+"""How far a guest may go without a word, even when nobody else wants to run.
+
+A kernel has timers for ever: without a limit it would never say WAIT, and nobody
+could see how late it is. Virtual time, so that it is the same on every host.
+"""
 
 
 class SeatState(Enum):
@@ -296,11 +302,12 @@ class Calendar:
         time_ns, number, seat = requests[0]
         self.agenda.advance(max(time_ns, self.agenda.now_ns))
         others = [other[0] for other in requests[1:]]
+        others.append(self.agenda.now_ns + LONGEST_RUN_NS)
         if appointment_ns is not None:
             others.append(appointment_ns)
         self._shared.clear_request(number)
         self._shared.set_running(number)
-        self._shared.free_until_ns = min(others, default=FREE_FOREVER_NS)
+        self._shared.free_until_ns = min(others)
         self._shared.current_time_ns = self.agenda.now_ns
         seat.state = SeatState.RUNNING
         self._running = seat

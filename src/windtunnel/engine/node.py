@@ -143,8 +143,16 @@ class Node:
             process._take(data, stderr)  # noqa: SLF001 - a process is filled by its node
             if sink is not None:
                 sink(data, stderr)
-            else:
-                recorder.output(self.name, label, data, stderr=stderr)
+                return
+            recorder.output(self.name, label, data, stderr=stderr)
+            recorder.event(
+                self._world.now_ns,
+                "output",
+                self.name,
+                process=label,
+                stream="stderr" if stderr else "stdout",
+                size_bytes=len(data),
+            )
 
         def began(remote: RemoteProcess) -> None:
             recorder.event(

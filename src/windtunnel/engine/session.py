@@ -93,7 +93,7 @@ class FolderRecorder:
         self._sequence += 1
 
     def output(self, node: str, process: str, data: bytes, *, stderr: bool) -> None:
-        """Record what a process printed."""
+        """Record what a process printed, and when."""
         key = (node, process)
         if key not in self._outputs:
             self._outputs[key] = self._writer.output(node, process)
@@ -101,13 +101,9 @@ class FolderRecorder:
 
     def capture(self, name: str) -> Callable[[bytes], None]:
         """Begin the file of a capture."""
-        path = self._writer.files_path / f"{name}.pcap"
-
-        def sink(data: bytes) -> None:
-            with path.open("ab") as file:
-                file.write(data)
-
-        return sink
+        file = f"{name}.pcap"
+        self._writer.append_file(file, b"")
+        return lambda data: self._writer.append_file(file, data)
 
 
 def run_session(
