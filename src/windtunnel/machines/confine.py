@@ -52,7 +52,7 @@ class Method(Enum):
 
 _EFFECTS = {
     Method.LANDLOCK: (
-        "The host's top-level directory can not be listed (what is in it can be reached).",
+        "The host's top-level directory seems empty or can not be listed; its content is there.",
         "In the host's writable directories, modes, owners and times of files can not be changed.",
     ),
     Method.NAMESPACE: (
