@@ -152,16 +152,11 @@ def launch(
     def become_guest(supervisor_pid: int) -> None:
         os.write(hello_write, b"%d\n" % os.getpid())
         os.chdir(scratch)
-        for fd in pass_fds:
-            os.set_inheritable(fd, True)
         _point_standard_streams(stdout_fd, stdout_fd if stderr_fd is None else stderr_fd)
         _forget_our_process(cpu)
         confine.enter(confinement, report)
-        # After the change of capabilities, which clears it.
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != supervisor_pid:
-            os._exit(1)
-        _close_all_but({0, 1, 2, hello_write, *pass_fds})
+        _tie_to(supervisor_pid)
+        _keep_only({0, 1, 2}, pass_fds, until_exec=hello_write)
         os.execve(program, list(argv), ENVIRONMENT)  # noqa: S606
 
     # Blocked before the fork, so that the supervisor misses no signal.
@@ -273,6 +268,19 @@ def _forget_our_process(cpu: int | None) -> None:
         os.sched_setaffinity(0, {cpu})
     # User Mode Linux wants it, and would execute itself again through /proc.
     syscall(_PERSONALITY, _ADDR_NO_RANDOMIZE)
+
+
+def _tie_to(supervisor_pid: int) -> None:
+    # After the change of capabilities, which clears the signal at the parent's death.
+    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != supervisor_pid:
+        os._exit(1)
+
+
+def _keep_only(standard: set[int], passed: Sequence[int], *, until_exec: int) -> None:
+    for fd in passed:
+        os.set_inheritable(fd, True)
+    _close_all_but({*standard, *passed, until_exec})
 
 
 def _close_all_but(kept: set[int]) -> None:
