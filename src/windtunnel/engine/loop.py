@@ -107,6 +107,7 @@ class Calendar:
         watchdog_host_s: float = WATCHDOG_HOST_S,
         describe: Callable[[Seat, RunningTask], str] | None = None,
         heartbeat: Callable[[], None] | None = None,
+        grants: Callable[[str, int, str], None] | None = None,
     ) -> None:
         """Listen for guests on the socket `path`.
 
@@ -117,12 +118,16 @@ class Calendar:
             describe: names the node of a guest's running task, for messages.
             heartbeat: called a few times a host second while time passes; it
                 may look, and must not touch the world.
+            grants: told of everything that moves time, in order: "action" (of
+                the agenda), "run" and "wait" (of a guest), with the world time
+                and the guest's name. Two runs are equal as far as these are.
         """
         self.agenda = Agenda()
         self._time_of_day_ns = time_of_day_ns
         self._watchdog_host_s = watchdog_host_s
         self._describe = describe
         self._heartbeat = heartbeat
+        self._grants_sink = grants
         self._last_beat_host_s = 0.0
         self._seats: list[Seat] = []
         self._running: Seat | None = None
@@ -233,6 +238,8 @@ class Calendar:
         finally:
             with suppress(KeyError, ValueError):
                 self._selector.unregister(source)
+            if source.fileno() < 0:  # the guest died, and the device with it
+                self._watch_device(device)
 
     def close(self) -> None:
         """Close every socket and the shared memory; may be called again."""
@@ -294,6 +301,8 @@ class Calendar:
             action = self.agenda.take()
             self._shared.set_running(0)
             self._shared.current_time_ns = self.agenda.now_ns
+            if self._grants_sink is not None:
+                self._grants_sink("action", self.agenda.now_ns, "-")
             if action is not None:
                 action()
             return True
@@ -312,6 +321,8 @@ class Calendar:
         seat.state = SeatState.RUNNING
         self._running = seat
         self.grants += 1
+        if self._grants_sink is not None:
+            self._grants_sink("run", self.agenda.now_ns, seat.name)
         self._send(seat, Message(Operation.RUN, 0, self.agenda.now_ns))
         return True
 
@@ -366,9 +377,10 @@ class Calendar:
         match message.operation:
             case Operation.WAIT:
                 if self._running is seat:
-                    reached_ns = self._shared.current_time_ns
-                    self.agenda.advance(max(reached_ns, self.agenda.now_ns))
+                    self.agenda.advance(self._reached_ns(seat))
                     self._running = None
+                    if self._grants_sink is not None:
+                        self._grants_sink("wait", self.agenda.now_ns, seat.name)
                 seat.state = SeatState.WAITING
                 return  # with shared memory nobody waits for an answer
             case Operation.REQUEST:
@@ -383,6 +395,20 @@ class Calendar:
             case _:
                 answer_ns = 0
         self._send(seat, Message(Operation.ACK, message.sequence, answer_ns))
+
+    def _reached_ns(self, seat: Seat) -> int:
+        """How late it is, now that the running guest waits.
+
+        A kernel publishes its time when it kicks a device, not when it waits, and
+        panics when it then hears an earlier time than its own. What is sure: it has
+        not gone past what it was free to, nor past what it asks for; and nobody
+        else has anything to do before that.
+        """
+        bound_ns = self._shared.free_until_ns
+        request_ns = self._shared.request_ns(seat.number)
+        if request_ns is not None:
+            bound_ns = min(bound_ns, request_ns)
+        return max(bound_ns, self._shared.current_time_ns, self.agenda.now_ns)
 
     def _lose(self, seat: Seat) -> None:
         if seat.connection is not None:
@@ -420,11 +446,15 @@ class Calendar:
             if source.fileno() < 0:
                 continue
             self._selector.register(
-                source, selectors.EVENT_READ, partial(self._serve_device, device, receive)
+                source, selectors.EVENT_READ, partial(self._serve_device, device, source, receive)
             )
             self._watched[device].append(source)
 
-    def _serve_device(self, device: VhostUserBackend, receive: Action) -> None:
+    def _serve_device(
+        self, device: VhostUserBackend, source: socket.socket, receive: Action
+    ) -> None:
+        if source.fileno() < 0:
+            return  # closed by what was handled a moment ago
         before = [source for source, _ in device.sources()]
         receive()
         after = [source for source, _ in device.sources()]
