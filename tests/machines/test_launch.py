@@ -142,8 +142,7 @@ def test_no_descriptor_of_ours_leaks_from_a_launch(scratch: Path) -> None:
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 
-def kill_parent_after(delay_host_s: float, work: Callable[[], None]) -> None:
-    """Let a fork of ours do `work`, and kill it, and only it, after a while."""
+def a_fork_that_does(work: Callable[[], None]) -> int:
     pid = os.fork()
     if pid == 0:
         try:
@@ -151,9 +150,24 @@ def kill_parent_after(delay_host_s: float, work: Callable[[], None]) -> None:
             time.sleep(60)
         finally:
             os._exit(1)
-    time.sleep(delay_host_s)
+    return pid
+
+
+def kill_only(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
+
+
+def test_killing_us_takes_daemons_along(scratch: Path) -> None:
+    # Code that took over a guest may fork as it likes; only the supervisor can find it.
+    program = "setsid sh -c 'setsid sleep 60 & setsid sleep 60 &' & sleep 60"
+    pid = a_fork_that_does(lambda: start(["/bin/sh", "-c", program], scratch) and None)
+    end = time.monotonic() + 10
+    while (count := str(working_in(scratch)).count("sleep")) < 3 and time.monotonic() < end:
+        time.sleep(0.01)
+    kill_only(pid)
+    assert count == 3
+    assert gone_within(2, scratch) == []
 
 
 @pytest.fixture
@@ -182,7 +196,9 @@ def test_killing_us_at_any_moment_leaves_no_guest(
         # A boot takes 0.1 s here: half of the moments lie in the launch and the boot.
         limit_ms = 120 if attempt % 2 else 400
         delay_host_s = derive(SEED, "moment", str(attempt)) % (limit_ms * 1000) / 1e6
-        kill_parent_after(delay_host_s, work)
+        pid = a_fork_that_does(work)
+        time.sleep(delay_host_s)
+        kill_only(pid)
         where = f"seed {SEED}, attempt {attempt}, after {delay_host_s} s"
         folders = [path for path in base.iterdir() if path.is_dir()] if base.exists() else []
         assert [who for folder in folders for who in gone_within(2, folder)] == [], where
