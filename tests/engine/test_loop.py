@@ -176,6 +176,25 @@ def test_a_guest_that_sleeps_for_ever_wakes_at_an_interrupt(bench):
     assert reply.failure.text == "bad request to read a file"
 
 
+def test_a_guest_that_has_computed_since_its_last_kick_is_not_told_an_earlier_time(bench):
+    guest = bench.fake("say:x", "compute:500000", console=True)
+    guest.model._received = lambda data: None
+    sleep_all(bench)
+    guest.model.send(b"hi")
+    sleep_all(bench)
+    received = [line.split(" ", 1) for line in guest.trace() if "received" in line]
+    assert [what for _, what in received] == ["received 6869"]
+    assert int(received[0][0]) >= BOOTED_NS + 500_000
+
+
+def test_a_guest_alone_is_heard_of_every_second_of_its_time(bench):
+    guest = bench.fake(*["sleep:400000000"] * 6)
+    bench.calendar.run(lambda: bench.calendar.now_ns >= BOOTED_NS + 1_000_000_000)
+    assert guest.grants() == [BOOTED_NS]
+    sleep_all(bench)
+    assert guest.grants() == [BOOTED_NS, BOOTED_NS + 1_200_000_000, BOOTED_NS + 2_400_000_000]
+
+
 def test_a_guest_that_dies_while_it_runs_is_lost(bench):
     bench.fake("sleep:1000", "die")
     with pytest.raises(GuestLostError, match="the kernel of guest1 has died") as lost:
