@@ -251,6 +251,7 @@ class LabRun:
             of=check.kind,
             passed=check.passed,
             judged=check.judged,
+            at_ns=check.at_ns,
             took_ns=check.took_ns,
             message=check.message,
         )
