@@ -107,9 +107,17 @@ class FolderRecorder:
 
 
 def run_session(
-    request: SessionRequest, *, progress: Callable[[str], None] = lambda _doing: None
+    request: SessionRequest,
+    *,
+    progress: Callable[[str], None] = lambda _doing: None,
+    begun: Callable[[Path], None] = lambda _path: None,
 ) -> Session:
     """Run a lab and record it.
+
+    Args:
+        request: what to run.
+        progress: called with what the lab is doing now.
+        begun: called with the run's folder as soon as it is there.
 
     Raises:
         UsageError: the output folder is not empty, or in use.
@@ -130,6 +138,7 @@ def run_session(
         writer = RunWriter.create(request.base, **arguments)
     else:
         writer = RunWriter.create_at(request.output, **arguments)
+    begun(writer.path)
     repeat = request.repeat.replace("{run}", shlex.quote(_short(writer.path)))
     with writer:
         outcomes, error = _record(request, writer, progress)
