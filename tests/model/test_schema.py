@@ -50,8 +50,8 @@ def test_every_key_of_the_schema_is_described():
 
 def test_the_data_of_a_lab_is_imported_without_pydantic_or_yaml():
     code = (
-        "import sys; import windtunnel.model.check, windtunnel.model.flatten, "
-        "windtunnel.model.graph; "
+        f"import sys; sys.path.insert(0, {str(REPOSITORY / 'src')!r})\n"
+        "import windtunnel.model.check, windtunnel.model.flatten, windtunnel.model.graph\n"
         "print([m for m in ('pydantic', 'yaml', 'jinja2') if m in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

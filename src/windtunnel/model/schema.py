@@ -354,9 +354,7 @@ class NodeBody(_Part):
     )
     run: list[ProcessPart] = Field(default=[], description="Programs that run beside the steps.")
     vars: dict[str, Any] = Field(default={}, description="Values for templates: {{ vars.asn }}.")
-    cpu: CpuPart = Field(
-        default_factory=lambda: _NO_CPU, description="What computing costs in virtual time."
-    )
+    cpu: CpuPart = Field(default_factory=lambda: _NO_CPU, description="How long computing takes.")
 
 
 class KindPart(NodeBody):
