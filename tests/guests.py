@@ -20,10 +20,10 @@ TIME_OF_DAY_NS = 1_893_456_000_000_000_000
 class Guest:
     """One guest's process, console device and agent."""
 
-    def __init__(self, bench, name, program, words, *, console=True, hold=False):
+    def __init__(self, bench, name, program, words, *, console=True, hold=False, folder=None):
         self.bench = bench
         self.calendar = bench.calendar
-        self.folder = bench.folder
+        self.folder = folder or bench.folder
         self.seat = bench.calendar.seat(name, lambda: self.process.poll() is None)
         self.received = b""
         self.pending = False

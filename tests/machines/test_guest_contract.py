@@ -160,6 +160,29 @@ class Contract:
         assert guest.wait(lambda: reply.done)
         assert (reply.failure.errno, reply.failure.text) == (errno.ENOENT, "opening /tmp/nothing")
 
+    def test_two_of_them_share_the_time_and_do_the_same_every_time(self, boot, make_bench):
+        histories = []
+        for _ in range(2):
+            bench = make_bench()
+            guests = [boot(bench=bench) for _ in range(2)]
+            processes = []
+            for guest in guests:
+                assert guest.wait(lambda guest=guest: guest.agent.release is not None)
+                guest.agent.add_node(1, name="one", namespaces=ALL_NAMESPACES)
+                processes += [
+                    guest.agent.spawn(1, ["sleep", text], env=PATH, output=print)
+                    for text in ("1", "2")
+                ]
+            last = processes[-1]
+            assert guests[1].wait(lambda last=last: last.ended)
+            assert all(
+                process.end_ns - process.start_ns < (1 + place % 2) * SECOND_NS + 50_000_000
+                for place, process in enumerate(processes)
+            )
+            times = [(process.start_ns, process.end_ns) for process in processes]
+            histories.append((times, bench.calendar.grants, [g.received for g in guests]))
+        assert histories[0] == histories[1]
+
     def test_it_ends_when_it_is_told_to(self, boot):
         guest = self.ready(boot)
         guest.agent.power_off()
@@ -188,6 +211,14 @@ class TestFake(Contract):
     def boot(self, make_bench):
         return lambda bench=None: (bench or make_bench()).fake(seed=42, console=True)
 
+    def test_another_seed_gives_other_grants(self, make_bench):
+        ready_ns = []
+        for seed in (1, 2):
+            guest = make_bench().fake(seed=seed, console=True)
+            guest.wait(lambda guest=guest: guest.agent.release is not None)
+            ready_ns.append(guest.calendar.now_ns)
+        assert ready_ns[0] != ready_ns[1]
+
 
 class TestUml(Contract):
     @pytest.fixture
@@ -198,11 +229,25 @@ class TestUml(Contract):
 
         def start(bench=None):
             bench = bench or make_bench()
-            shutil.copy(initrd, bench.folder / INITRD)
+            folder = bench.folder / str(len(bench.guests))
+            folder.mkdir()
+            (folder / "calendar").symlink_to("../calendar")
+            shutil.copy(initrd, folder / INITRD)
             words = arguments(UmlOptions(seat=1, seed=42, memory_bytes=256 << 20))
             # The calendar's seat and the console's socket are told by the bench.
             words = [word for word in words if not word.startswith(("time-travel=", "virtio_uml."))]
             program = ["taskset", "--cpu-list", str(cpu), str(Path(path).resolve())]
-            return bench.add("guest1", program, words)
+            return bench.add(f"guest{len(bench.guests) + 1}", program, words, folder=folder)
 
         return start
+
+    def test_a_fifo_without_a_reader_does_not_stop_the_agent(self, boot):
+        guest = self.with_node(boot)
+        self.run_program(guest, ["mkfifo", "/tmp/fifo"])
+        reply = guest.agent.write_file(1, "/tmp/fifo", b"x")
+        assert guest.wait(lambda: reply.done)
+        assert reply.failure.errno == errno.ENXIO
+
+    def test_a_program_may_have_a_terminal_of_its_own(self, boot):
+        process, said = self.run_program(self.with_node(boot), ["tty"], flags=SpawnFlag.TERMINAL)
+        assert (process.exit.status, said) == (0, [(b"/dev/pts/0\r\n", False)])
