@@ -53,6 +53,7 @@ frames = st.builds(Frame, st.sampled_from(Kind), u16, u32, st.binary(max_size=64
             "11000000 0600 0100 02000000 a4010000 01000000 2f6100 753a6700 007a",
         ),
         (agent.read_file(1, 2, "/a"), "03000000 0700 0100 02000000 2f6100"),
+        (agent.netlink(3, 7, b"\x01\x02\x03\x04"), "04000000 0b00 0300 07000000 01020304"),
         (
             agent.sysctl(1, 2, [("net/a", "1"), ("b", "2 3")]),
             "0e000000 0800 0100 02000000 6e65742f6100 3100 6200 32203300",
@@ -176,3 +177,16 @@ def test_a_report_that_is_cut_short_says_so(parse, size_bytes, message):
 def test_an_exit_is_told_as_a_shell_tells_it(wait_status, signal, status):
     report = ExitReport(wait_status, 0, 0)
     assert (report.signal, report.status) == (signal, status)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("message 3: Address already assigned", (3, "Address already assigned")),
+        ("message 0: line one\nline two", (0, "line one\nline two")),
+        ("entering the network of node 4", (None, "entering the network of node 4")),
+        ("message x: y", (None, "message x: y")),
+    ],
+)
+def test_a_refusal_names_the_message_that_it_is_about(text, expected):
+    assert agent.parse_refusal(Failure(17, text)) == expected

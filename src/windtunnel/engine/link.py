@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from windtunnel.engine import plan
-from windtunnel.engine.node import PRIVATE, Node
-from windtunnel.engine.process import Result
+from windtunnel.engine.plan import Setting
 from windtunnel.engine.recorder import Recorder
-from windtunnel.errors import GuestError, UsageError
-from windtunnel.model.lab import Distribution, Endpoint, Impairment, LinkSpec
+from windtunnel.engine.wiring import Wiring
+from windtunnel.errors import UsageError
+from windtunnel.model.lab import Distribution, Endpoint, Impairment, LabSpec, LinkSpec
 from windtunnel.model.units import parse_duration, parse_rate, parse_share
 
 
@@ -23,8 +23,9 @@ class LinkWorld(Protocol):
     def now_ns(self) -> int:
         """Lab time."""
 
-    def node(self, name: str) -> Node:
-        """A node by name."""
+    @property
+    def spec(self) -> LabSpec:
+        """The lab."""
 
 
 _READ: dict[str, tuple[str, Callable[[str], Any]]] = {
@@ -58,16 +59,48 @@ def impairment_from(base: Impairment, settings: dict[str, str | int]) -> Impairm
     return replace(base, **fields)
 
 
+@dataclass(slots=True)
+class _End:
+    """One end of a link.
+
+    Attributes:
+        number: of its node.
+        index: of its interface.
+        spec: as the lab has it.
+        impairment: at present.
+        queues: how many netem queues it has had.
+    """
+
+    number: int
+    index: int
+    spec: Endpoint
+    impairment: Impairment
+    queues: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.queues = int(self.impairment != Impairment())
+
+
 class Link:
     """A cable between two nodes. Get it by `world.link(name)`."""
 
-    def __init__(self, world: LinkWorld, spec: LinkSpec, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        world: LinkWorld,
+        wiring: Wiring,
+        spec: LinkSpec,
+        recorder: Recorder,
+        *,
+        numbers: Mapping[str, int],
+        indexes: Mapping[tuple[str, str], int],
+    ) -> None:
         self._world = world
+        self._wiring = wiring
         self._recorder = recorder
-        self._impairments = {end.interface + "@" + end.node: end.impairment for end in spec.ends}
-        self._has_queue = {
-            end.interface + "@" + end.node: end.impairment != Impairment() for end in spec.ends
-        }
+        self._ends = [
+            _End(numbers[end.node], indexes[end.node, end.interface], end, end.impairment)
+            for end in spec.ends
+        ]
         self.spec = spec
         self.is_up = spec.up
 
@@ -91,47 +124,49 @@ class Link:
             settings: delay="20 ms", jitter=, distribution=, loss="1%", duplicate=,
                 reorder=, corrupt=, rate="10 Mbit", queue=100. What is not named stays.
         """
-        for end in self.spec.ends:
-            self._impair(end, impairment_from(self._impairments[_key(end)], settings))
+        self._impair([impairment_from(end.impairment, settings) for end in self._ends])
         self._recorder.event(
-            self._world.now_ns, "link", link=self.name, change={k: str(v) for k, v in settings.items()}
+            self._world.now_ns,
+            "link",
+            link=self.name,
+            change={word: str(value) for word, value in settings.items()},
         )
 
-    def impair(self, impairment: Impairment) -> None:
-        """Give both directions another impairment."""
-        for end in self.spec.ends:
-            self._impair(end, impairment)
+    def impair(self, impairment: Impairment, backward: Impairment | None = None) -> None:
+        """Give both directions another impairment.
+
+        Args:
+            impairment: of what the first end sends, and the second too unless
+                `backward` is given.
+            backward: of what the second end sends.
+        """
+        self._impair([impairment, backward or impairment])
         self._recorder.event(self._world.now_ns, "link", link=self.name, change="impairment")
 
     def _set_carrier(self, *, up: bool) -> None:
-        end = self.spec.ends[0]
-        self._demand(self._world.node(end.node), "ip " + plan.carrier_command(end, up=up))
+        end = self._ends[0]
+        self._wiring.send({end.number: [plan.carrier(end.spec.interface, end.index, on=up)]})
+        self._wiring.finish(time_ns=self._world.now_ns)
         self.is_up = up
         self._recorder.event(
             self._world.now_ns, "link", link=self.name, change="up" if up else "down"
         )
 
-    def _impair(self, end: Endpoint, impairment: Impairment) -> None:
-        key = _key(end)
-        node = self._world.node(end.node)
-        if impairment != Impairment():
-            command = plan.netem_command(end.interface, impairment, verb="replace")
-            self._demand(node, f"tc {command}")
-        elif self._has_queue[key]:
-            self._demand(node, f"tc qdisc del dev {end.interface} root")
-        self._has_queue[key] = impairment != Impairment()
-        self._impairments[key] = impairment
+    def _impair(self, impairments: Sequence[Impairment]) -> None:
+        """Give each end its impairment, both at the same instant."""
+        for end, impairment in zip(self._ends, impairments, strict=True):
+            self._wiring.send({end.number: self._change(end, impairment)})
+        self._wiring.finish(time_ns=self._world.now_ns)
+        for end, impairment in zip(self._ends, impairments, strict=True):
+            end.queues += end.impairment == Impairment() != impairment
+            end.impairment = impairment
 
-    def _demand(self, node: Node, command: str) -> Result:
-        result = node.run(command.split(), name=PRIVATE + "engine")
-        if not result.ok:
-            raise GuestError(
-                f"{command!r} exited with {result.exit_status}: {result.stderr.strip()}",
-                node=node.name,
-                time_ns=self._world.now_ns,
-            )
-        return result
-
-
-def _key(end: Endpoint) -> str:
-    return f"{end.interface}@{end.node}"
+    def _change(self, end: _End, impairment: Impairment) -> list[Setting]:
+        """What makes an interface's impairment into another."""
+        name, index = end.spec.interface, end.index
+        if impairment == Impairment():
+            return [plan.no_queue(name, index)] if end.impairment != Impairment() else []
+        if end.impairment != Impairment():
+            return [plan.change_queue(name, index, impairment)]
+        seed = plan.netem_seed(self._world.spec.seed, end.spec, end.queues)
+        return [plan.new_queue(name, index, impairment, seed)]

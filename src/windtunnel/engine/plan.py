@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What has to be told to a shared kernel to make a lab: pure text and numbers.
+"""What has to be told to a shared kernel to make a lab: pure data.
 
 A link is a veth pair, a network is a bridge in the base node with one veth pair
-a member, an impairment is a netem queueing discipline on the sending side.
-Everything goes in batches, because a fork costs more than a hundred addresses.
+a member, an impairment is a netem queue on the sending side. All of it is told
+by rtnetlink messages, in three rounds with everything of a node together:
+cables, then (after the sysctls) addresses and queues, then cuts.
 """
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from windtunnel.model.lab import Distribution, Endpoint, Impairment, LabSpec
-from windtunnel.sim.seeds import mac_address
+from windtunnel.model.lab import Distribution, Endpoint, Impairment, LabSpec, LinkSpec
+from windtunnel.model.units import duration_text, rate_text, share_text
+from windtunnel.sim.jitter import delay_table
+from windtunnel.sim.seeds import derive, mac_address
+from windtunnel.wire import rtnetlink
+from windtunnel.wire.rtnetlink import NETEM_LIMIT_PACKETS, Netem, NewInterface
 
 BASE = 1
 """Number of the base node: it shares the kernel's own network and process ids."""
@@ -21,7 +25,28 @@ BASE = 1
 FIRST = 2
 """Number of the first node of a lab."""
 
-_HASH_BITS = 40
+FIRST_INDEX = 2
+"""Index of a node's first interface; its loopback has index 1."""
+
+BASE_FIRST_INDEX = 1000
+"""Index of the base node's first bridge: far from interfaces that a kernel makes itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One thing that is told to a node's network.
+
+    Attributes:
+        what: in the words of the lab: "interface eth0, address 10.0.0.1/24".
+        message: for rtnetlink.
+    """
+
+    what: str
+    message: bytes
+
+
+Round = dict[int, list[Setting]]
+"""The settings of each node, by the node's number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +54,18 @@ class Port:
     """An interface of the base node that belongs to a network's bridge."""
 
     name: str
+    index: int
     endpoint: Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """A network as the base node has it."""
+
+    name: str
+    index: int
+    mtu_bytes: int
+    ports: tuple[Port, ...]
 
 
 def node_numbers(spec: LabSpec) -> dict[str, int]:
@@ -37,123 +73,145 @@ def node_numbers(spec: LabSpec) -> dict[str, int]:
     return {node.name: FIRST + at for at, node in enumerate(spec.nodes)}
 
 
-def endpoints(spec: LabSpec) -> Iterator[tuple[Endpoint, int]]:
-    """Every interface with its MTU, in the order of the lab."""
+def endpoints(spec: LabSpec) -> Iterator[Endpoint]:
+    """Every interface, in the order of the lab."""
     for link in spec.links:
-        for end in link.ends:
-            yield end, link.mtu_bytes
+        yield from link.ends
     for network in spec.networks:
-        for member in network.members:
-            yield member, network.mtu_bytes
+        yield from network.members
 
 
-def ports(spec: LabSpec) -> list[list[Port]]:
-    """The bridge ports of each network."""
-    return [
-        [Port(f"n{at}p{index}", member) for index, member in enumerate(network.members)]
-        for at, network in enumerate(spec.networks)
-    ]
+def interface_indexes(spec: LabSpec) -> dict[tuple[str, str], int]:
+    """The index of each (node, interface): 2, 3 … in each node, in the order of the lab."""
+    last: dict[str, int] = {}
+    indexes = {}
+    for end in endpoints(spec):
+        last[end.node] = last.get(end.node, FIRST_INDEX - 1) + 1
+        indexes[end.node, end.interface] = last[end.node]
+    return indexes
 
 
-def _mac(spec: LabSpec, end: Endpoint) -> str:
-    return end.mac or mac_address(spec.seed, end.node, end.interface)
+def bridges(spec: LabSpec) -> list[Bridge]:
+    """The networks, as bridges of the base node."""
+    found = []
+    index = BASE_FIRST_INDEX
+    for at, network in enumerate(spec.networks):
+        ports = tuple(
+            Port(f"n{at}p{place}", index + 1 + place, member)
+            for place, member in enumerate(network.members)
+        )
+        found.append(Bridge(f"n{at}", index, network.mtu_bytes, ports))
+        index += 1 + len(ports)
+    return found
 
 
-def base_batch(spec: LabSpec, pids: Mapping[str, int]) -> str:
-    """Commands for `ip -batch` in the base node: every cable and bridge.
+def cables(spec: LabSpec, pids: Mapping[str, int]) -> Round:
+    """The first round: every cable and bridge; all of them down.
+
+    A cable is made in the network of its first end, so that each node's indexes
+    are its own: Linux before 6.13 looks for an index in the network of the asker.
 
     Args:
         spec: the lab.
-        pids: the first process of each node, as the base node sees it.
+        pids: the first process of each node, as the agent sees it.
     """
-    lines = []
+    numbers = node_numbers(spec)
+    indexes = interface_indexes(spec)
+    told: Round = {}
     for link in spec.links:
-        a, b = link.ends
-        lines.append(
-            f"link add name {a.interface} netns {pids[a.node]} address {_mac(spec, a)} "
-            f"mtu {link.mtu_bytes} type veth peer name {b.interface} netns {pids[b.node]} "
-            f"address {_mac(spec, b)} mtu {link.mtu_bytes}"
+        told.setdefault(numbers[link.ends[0].node], []).append(_cable(spec, link, indexes, pids))
+    for bridge, network in zip(bridges(spec), spec.networks, strict=True):
+        settings = told.setdefault(BASE, [])
+        interface = NewInterface(
+            bridge.name,
+            bridge.index,
+            mac_address(spec.seed, "network " + network.name, ""),
+            bridge.mtu_bytes,
         )
-    for at, (network, members) in enumerate(zip(spec.networks, ports(spec), strict=True)):
-        lines.append(
-            f"link add name n{at} mtu {network.mtu_bytes} type bridge forward_delay 0 "
-            "stp_state 0 mcast_snooping 0"
-        )
-        for port in members:
+        settings.append(Setting(f"network {network.name}", rtnetlink.new_bridge(interface)))
+        for port in bridge.ports:
             end = port.endpoint
-            lines.append(
-                f"link add name {port.name} mtu {network.mtu_bytes} type veth peer name "
-                f"{end.interface} netns {pids[end.node]} address {_mac(spec, end)} "
-                f"mtu {network.mtu_bytes}"
-            )
-            lines.append(f"link set dev {port.name} master n{at} up")
-        lines.append(f"link set dev n{at} up")
-    return "".join(f"{line}\n" for line in lines)
+            index = indexes[end.node, end.interface]
+            peer = _new(spec, end, index, bridge.mtu_bytes, pids[end.node])
+            settings += _joined(spec, network.name, bridge, port, peer)
+        settings.append(Setting(f"network {network.name}, up", rtnetlink.set_up(bridge.index)))
+    return told
 
 
-def node_batches(spec: LabSpec) -> dict[str, str]:
-    """Commands for `ip -batch` in each node: addresses, then everything up."""
-    lines: dict[str, list[str]] = {node.name: ["link set dev lo up"] for node in spec.nodes}
+def interfaces(spec: LabSpec) -> Round:
+    """The second round: addresses and impairments, then everything up."""
+    numbers = node_numbers(spec)
+    indexes = interface_indexes(spec)
+    told: Round = {number: [] for number in numbers.values()}
     for node in spec.nodes:
-        lines[node.name] += [f"addr add {address} dev lo" for address in node.addresses]
-    for end, _ in endpoints(spec):
-        for address in end.addresses:
-            # The lab's addresses are known to be unique: no detection of duplicates.
-            nodad = " nodad" if ipaddress.ip_interface(address).version == 6 else ""
-            lines[end.node].append(f"addr add {address} dev {end.interface}{nodad}")
-        lines[end.node].append(f"link set dev {end.interface} up")
+        settings = told[numbers[node.name]]
+        settings.append(Setting("interface lo, up", rtnetlink.set_up(rtnetlink.LOOPBACK)))
+        settings += [_address("lo", rtnetlink.LOOPBACK, address) for address in node.addresses]
+    for end in endpoints(spec):
+        settings = told[numbers[end.node]]
+        index = indexes[end.node, end.interface]
+        settings += [_address(end.interface, index, address) for address in end.addresses]
+        if end.impairment != Impairment():
+            seed = netem_seed(spec.seed, end)
+            settings.append(new_queue(end.interface, index, end.impairment, seed))
+        settings.append(Setting(f"interface {end.interface}, up", rtnetlink.set_up(index)))
+    for bridge in bridges(spec):
+        for port in bridge.ports:
+            # What a network does to packets, it does to those it sends to a member.
+            if port.endpoint.impairment != Impairment():
+                seed = derive(spec.seed, "netem to", port.endpoint.node, port.endpoint.interface)
+                told.setdefault(BASE, []).append(
+                    new_queue(port.name, port.index, port.endpoint.impairment, seed)
+                )
+    return told
+
+
+def cuts(spec: LabSpec) -> Round:
+    """The third round: links that begin cut. An interface that goes up later would undo it."""
+    numbers = node_numbers(spec)
+    indexes = interface_indexes(spec)
+    told: Round = {}
     for link in spec.links:
         if not link.up:
-            lines[link.ends[0].node].append(carrier_command(link.ends[0], up=False))
-    return {name: "".join(f"{line}\n" for line in batch) for name, batch in lines.items()}
+            end = link.ends[0]
+            setting = carrier(end.interface, indexes[end.node, end.interface], on=False)
+            told.setdefault(numbers[end.node], []).append(setting)
+    return told
 
 
-def carrier_command(end: Endpoint, *, up: bool) -> str:
-    """The `ip` command that pulls out a link's cable at one end, which is both, or plugs it in."""
-    return f"link set dev {end.interface} carrier {'on' if up else 'off'}"
+def carrier(interface: str, index: int, *, on: bool) -> Setting:
+    """Pull out a link's cable at one end, which is both, or plug it in."""
+    what = f"interface {interface}, {'plugged in' if on else 'pulled out'}"
+    return Setting(what, rtnetlink.set_carrier(index, on=on))
 
 
-def tc_batches(spec: LabSpec) -> dict[str, str]:
-    """Commands for `tc -batch` in each node that has impaired interfaces."""
-    lines: dict[str, list[str]] = {}
-    for end, _ in endpoints(spec):
-        if end.impairment != Impairment():
-            lines.setdefault(end.node, []).append(
-                netem_command(end.interface, end.impairment, verb="add")
-            )
-    return {name: "".join(f"{line}\n" for line in batch) for name, batch in lines.items()}
+def new_queue(interface: str, index: int, impairment: Impairment, seed: int) -> Setting:
+    """Give an interface that has none an impairment."""
+    message = rtnetlink.new_netem(index, _netem(impairment, seed=seed))
+    return Setting(_impaired(interface, impairment), message)
 
 
-def netem_command(interface: str, impairment: Impairment, *, verb: str) -> str:
-    """The `tc` command that gives an interface an impairment.
+def change_queue(interface: str, index: int, impairment: Impairment) -> Setting:
+    """Change an interface's impairment; what is under way stays under way."""
+    message = rtnetlink.replace_netem(index, _netem(impairment, seed=None))
+    return Setting(_impaired(interface, impairment), message)
+
+
+def no_queue(interface: str, index: int) -> Setting:
+    """Take an interface's impairment away; what waits in its queue is lost."""
+    return Setting(f"interface {interface}, no impairment", rtnetlink.delete_queue(index))
+
+
+def netem_seed(seed: int, end: Endpoint, count: int = 0) -> int:
+    """What an interface's random losses and delays are drawn from.
 
     Args:
-        interface: in the node where it runs.
-        impairment: what to do to the packets that it sends.
-        verb: "add" or "replace".
-
-    Source: tc-netem(8).
+        seed: the lab's.
+        end: the interface.
+        count: how many queues it has had before: a link that becomes lossy for
+            the second time does not lose the same packets again.
     """
-    words = [f"qdisc {verb} dev {interface} root netem"]
-    if impairment.queue_packets is not None:
-        words.append(f"limit {impairment.queue_packets}")
-    if impairment.delay_ns or impairment.jitter_ns:
-        words.append(f"delay {impairment.delay_ns / 1000:.3f}us")
-        if impairment.jitter_ns:
-            words.append(f"{impairment.jitter_ns / 1000:.3f}us")
-            if impairment.distribution is not Distribution.UNIFORM:
-                words.append(f"distribution {impairment.distribution.value}")
-    for name, share in (
-        ("loss", impairment.loss),
-        ("duplicate", impairment.duplicate),
-        ("corrupt", impairment.corrupt),
-        ("reorder", impairment.reorder),
-    ):
-        if share:
-            words.append(f"{name} {share * 100:.8f}%")
-    if impairment.rate_bps is not None:
-        words.append(f"rate {impairment.rate_bps}bit")
-    return " ".join(words)
+    return derive(seed, "netem", end.node, end.interface, *([str(count)] if count else []))
 
 
 def sysctl_path(name: str) -> str:
@@ -163,3 +221,88 @@ def sysctl_path(name: str) -> str:
     interface names with dots need.
     """
     return name if "/" in name else name.replace(".", "/")
+
+
+def _netem(impairment: Impairment, *, seed: int | None) -> Netem:
+    """An impairment in netem's units; for an old queue, without a seed, every part of it."""
+    table: tuple[int, ...] = ()
+    if impairment.jitter_ns and (
+        # An old queue may have another table, and there is no way to take it away.
+        seed is None or impairment.distribution is not Distribution.UNIFORM
+    ):
+        table = delay_table(impairment.distribution)
+    return Netem(
+        latency_ns=impairment.delay_ns,
+        jitter_ns=impairment.jitter_ns,
+        delay_table=table,
+        loss=impairment.loss,
+        duplicate=impairment.duplicate,
+        reorder=impairment.reorder,
+        corrupt=impairment.corrupt,
+        # netem counts bytes, and takes zero for unlimited
+        rate_bytes_per_s=0 if impairment.rate_bps is None else max(impairment.rate_bps // 8, 1),
+        limit_packets=(
+            NETEM_LIMIT_PACKETS if impairment.queue_packets is None else impairment.queue_packets
+        ),
+        seed=seed,
+    )
+
+
+def _impaired(interface: str, impairment: Impairment) -> str:
+    parts = []
+    for word, value in (("delay", impairment.delay_ns), ("jitter", impairment.jitter_ns)):
+        if value:
+            parts.append(f"{word} {duration_text(value)}")
+    if impairment.jitter_ns:
+        parts.append(f"distribution {impairment.distribution.value}")
+    for word, share in (
+        ("loss", impairment.loss),
+        ("duplicate", impairment.duplicate),
+        ("reorder", impairment.reorder),
+        ("corrupt", impairment.corrupt),
+    ):
+        if share:
+            parts.append(f"{word} {share_text(share)}")
+    if impairment.rate_bps is not None:
+        parts.append(f"rate {rate_text(impairment.rate_bps)}")
+    if impairment.queue_packets is not None:
+        parts.append(f"queue {impairment.queue_packets}")
+    return f"interface {interface}, {', '.join(parts) or 'no impairment'}"
+
+
+def _address(interface: str, index: int, address: str) -> Setting:
+    what = f"interface {interface}, address {address}"
+    return Setting(what, rtnetlink.new_address(index, address))
+
+
+def _new(spec: LabSpec, end: Endpoint, index: int, mtu_bytes: int, pid: int | None) -> NewInterface:
+    mac = end.mac or mac_address(spec.seed, end.node, end.interface)
+    return NewInterface(end.interface, index, mac, mtu_bytes, namespace_pid=pid)
+
+
+def _cable(
+    spec: LabSpec,
+    link: LinkSpec,
+    indexes: Mapping[tuple[str, str], int],
+    pids: Mapping[str, int],
+) -> Setting:
+    a, b = link.ends
+    message = rtnetlink.new_veth(
+        _new(spec, a, indexes[a.node, a.interface], link.mtu_bytes, None),
+        _new(spec, b, indexes[b.node, b.interface], link.mtu_bytes, pids[b.node]),
+    )
+    what = f"interface {a.interface}, link {link.name} to interface {b.interface} of node {b.node}"
+    return Setting(what, message)
+
+
+def _joined(
+    spec: LabSpec, network: str, bridge: Bridge, port: Port, peer: NewInterface
+) -> list[Setting]:
+    end = port.endpoint
+    what = f"network {network}, interface {end.interface} of node {end.node}"
+    mac = mac_address(spec.seed, "network " + network, f"{end.node} {end.interface}")
+    mine = NewInterface(port.name, port.index, mac, bridge.mtu_bytes)
+    return [
+        Setting(what, rtnetlink.new_veth(mine, peer)),
+        Setting(f"{what}, joined", rtnetlink.set_up(port.index, master=bridge.index)),
+    ]

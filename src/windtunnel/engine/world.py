@@ -23,6 +23,7 @@ from windtunnel.engine.loop import WATCHDOG_HOST_S, Calendar, Seat
 from windtunnel.engine.node import Node
 from windtunnel.engine.process import Duration, duration_ns
 from windtunnel.engine.recorder import NullRecorder, Recorder
+from windtunnel.engine.wiring import Wiring
 from windtunnel.errors import GuestError, HostError, StateError
 from windtunnel.images.agent import ensure_initrd
 from windtunnel.images.kernels import Kernel
@@ -131,10 +132,13 @@ class World:
             node.name: Node(self, guest.agent, self._recorder, spec=node, number=numbers[node.name])
             for node in spec.nodes
         }
-        self.base = Node(
-            self, guest.agent, self._recorder, spec=NodeSpec("base"), number=plan.BASE
-        )
-        self._links = {link.name: Link(self, link, self._recorder) for link in spec.links}
+        self.base = Node(self, guest.agent, self._recorder, spec=NodeSpec("base"), number=plan.BASE)
+        wiring = Wiring(guest.agent, self.wait, {n: name for name, n in numbers.items()})
+        indexes = plan.interface_indexes(spec)
+        self._links = {
+            link.name: Link(self, wiring, link, self._recorder, numbers=numbers, indexes=indexes)
+            for link in spec.links
+        }
         self._run_exec()
         while self._zero_ns < self._calendar.now_ns:
             self._zero_ns += SECOND_NS

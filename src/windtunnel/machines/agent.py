@@ -232,6 +232,13 @@ class AgentChannel:
         self._post(wire.sysctl(node, number, settings))
         return reply
 
+    def netlink(self, node: int, messages: bytes) -> Reply:
+        """Send rtnetlink messages in a node; see `wire.agent.netlink`."""
+        number = next(self._numbers)
+        reply = self._replies[number] = Reply()
+        self._post(wire.netlink(node, number, messages))
+        return reply
+
     def power_off(self) -> None:
         """End the guest in good order."""
         self._post(Frame(Kind.POWER_OFF))

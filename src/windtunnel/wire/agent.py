@@ -11,6 +11,7 @@ Source: src/windtunnel/machines/guest/agent.c is the other side.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ class Kind(IntEnum):
     SYSCTL = 8
     RESIZE = 9
     POWER_OFF = 10
+    NETLINK = 11
 
     READY = 64
     OK = 65
@@ -233,6 +235,21 @@ def sysctl(node: int, number: int, settings: Sequence[tuple[str, str]]) -> Frame
     return Frame(Kind.SYSCTL, node, number, payload)
 
 
+def netlink(node: int, number: int, messages: bytes) -> Frame:
+    """Send messages to a node's rtnetlink, in order; answered by OK or ERROR.
+
+    The first one that the kernel refuses ends it, with the kernel's error number
+    and the text "message N: why", N from 0 (see `parse_refusal`).
+
+    Args:
+        node: in whose network namespace.
+        number: of the request.
+        messages: one behind the other, each with NLM_F_ACK and a length that is
+            a multiple of four (`windtunnel.wire.rtnetlink`).
+    """
+    return Frame(Kind.NETLINK, node, number, messages)
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why a request failed.
@@ -281,6 +298,12 @@ def parse_failure(payload: bytes) -> Failure:
     """Decode ERROR: u32 errno, then text."""
     (errno,) = _unpack(_U32, payload, "error")
     return Failure(errno, payload[_U32.size :].decode(errors="replace"))
+
+
+def parse_refusal(failure: Failure) -> tuple[int | None, str]:
+    """Which message of NETLINK was refused, None if it was not about one; and why."""
+    found = re.fullmatch(r"message ([0-9]+): (.*)", failure.text, re.DOTALL)
+    return (int(found[1]), found[2]) if found else (None, failure.text)
 
 
 def parse_exit(payload: bytes) -> ExitReport:
