@@ -42,6 +42,7 @@ class SessionRequest:
         output: a folder of the user's choice for this one; None numbers it in `base`.
         repeat: the command that repeats the run, for failure messages; "{run}"
             in it is replaced by the run's folder.
+        log_grants: whether the folder gets the calendar's log of grants.
     """
 
     spec: LabSpec
@@ -50,6 +51,7 @@ class SessionRequest:
     base: Path = RUNS
     output: Path | None = None
     repeat: str = "windtunnel replay {run}"
+    log_grants: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,11 @@ def _record(
     request: SessionRequest, writer: RunWriter, progress: Callable[[str], None]
 ) -> tuple[Outcomes | None, WindtunnelError | None]:
     recorder = FolderRecorder(writer)
-    options = replace(request.options, console=writer.console_path)
+    options = replace(
+        request.options,
+        console=writer.console_path,
+        grants=writer.grants_path if request.log_grants else None,
+    )
     try:
         outcomes = run_lab(
             request.spec, options, recorder, captures=recorder.capture, progress=progress

@@ -17,6 +17,7 @@ from typing import Self
 
 from windtunnel.engine import plan
 from windtunnel.engine.build import BaseView, LabSetup
+from windtunnel.engine.grants import GrantsLog
 from windtunnel.engine.guest import Boot, Guest
 from windtunnel.engine.link import Link
 from windtunnel.engine.loop import WATCHDOG_HOST_S, Calendar, Seat
@@ -56,6 +57,8 @@ class WorldOptions:
         kernel_words: further words for the kernel's command line.
         view: what the base node sees of the host (for `windtunnel exec`).
         heartbeat: called with the lab time a few times a host second.
+        grants: the file for the calendar's log of grants, for finding where two
+            runs part; None logs nothing.
     """
 
     kernel: Kernel
@@ -68,6 +71,7 @@ class WorldOptions:
     kernel_words: tuple[str, ...] = ()
     view: BaseView = BaseView()
     heartbeat: Callable[[int], None] | None = None
+    grants: Path | None = None
 
 
 class World:
@@ -90,12 +94,14 @@ class World:
         self._namespaces: Mapping[int, str] = {}
         self._zero_ns = ZERO_NS
         self._heartbeat = options.heartbeat
+        self._grants_log = None if options.grants is None else GrantsLog(options.grants)
         self._calendar = Calendar(
             self._scratch.path / uml.CALENDAR_SOCKET,
             time_of_day_ns=spec.clock_ns - ZERO_NS,
             watchdog_host_s=options.watchdog_host_s,
             describe=self._node_of,
             heartbeat=self._beat if options.heartbeat is not None else None,
+            grants=None if self._grants_log is None else self._grants_log.add,
         )
         self._guest: Guest | None = None
         try:
@@ -267,6 +273,8 @@ class World:
         if self._guest is not None:
             self._guest.stop()
         self._calendar.close()
+        if self._grants_log is not None:
+            self._grants_log.close()
         self._scratch.close()
 
     def __enter__(self) -> Self:
