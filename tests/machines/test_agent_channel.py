@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from strategies import pieces_of
 from windtunnel.errors import ProtocolError
-from windtunnel.machines.agent import FILE_CHUNK_BYTES, AgentChannel
+from windtunnel.machines.agent import FILE_CHUNK_BYTES, AgentChannel, ProcessHooks
 from windtunnel.wire.agent import Frame, Kind, Namespaces, parse_frames
 
 
@@ -114,6 +114,18 @@ def test_a_process_that_could_not_start_has_ended(talk):
     talk.say(error(1, 2, b"prog"))
     assert (process.ended, process.exit, process.end_ns) == (True, None, 11)
     assert process.started.failure.text == "prog"
+
+
+def test_who_asked_is_told_once_of_the_beginning_and_once_of_the_end(talk):
+    told = []
+    hooks = ProcessHooks(
+        began=lambda process: told.append(("began", process.number, process.pid)),
+        ended=lambda process: told.append(("ended", process.number, process.pid)),
+    )
+    for _ in range(2):
+        talk.channel.spawn(1, ["prog"], env={}, output=lambda data, error: None, hooks=hooks)
+    talk.say(ok(1, b"\x64\0\0\0"), error(2, 2, b"prog"), ended(1, 0))
+    assert told == [("began", 1, 100), ("ended", 2, None), ("ended", 1, 100)]
 
 
 def test_what_is_done_to_a_process_names_it(talk):

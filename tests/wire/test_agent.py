@@ -29,6 +29,22 @@ frames = st.builds(Frame, st.sampled_from(Kind), u16, u32, st.binary(max_size=64
             "0d000000 0100 0100 00000000 00000040 00000000 6200 2f7800",
         ),
         (
+            agent.node_add(
+                1,
+                name="b",
+                namespaces=Namespaces.MOUNT,
+                root="/",
+                layers=["/u"],
+                shown=["/s"],
+                writable=["/w", "/x"],
+            ),
+            (
+                "1c000000 0100 0100 00000000 00000200 04000000 6200 2f00"
+                "6c2f7500 722f7300 772f7700 772f7800"
+            ),
+        ),
+        (agent.netlink(2, 3, b"abcd"), "04000000 0b00 0200 03000000 61626364"),
+        (
             agent.spawn(1, 9, ["ls", "-l"], env={"A": "b"}),
             (
                 "1c000000 0200 0100 09000000 00000000 00000000 02000000 01000000"

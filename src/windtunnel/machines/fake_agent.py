@@ -83,7 +83,7 @@ class FakeAgent:
                 self._write_file(frame)
             case Kind.READ_FILE:
                 self._read_file(frame)
-            case Kind.SYSCTL:
+            case Kind.SYSCTL | Kind.NETLINK:
                 if frame.node in self._nodes:
                     self._ok(frame)
                 else:
