@@ -364,7 +364,7 @@ static int make_root(const struct node_start *start)
 {
 	static const struct { const char *path, *options; } empty[] = {
 		{ "tmp", "mode=1777" }, { "run", "mode=755" }, { "var/tmp", "mode=1777" },
-		{ "root", "mode=700" }, { "home", "mode=755" },
+		{ "root", "mode=755" }, { "home", "mode=755" },
 	};
 	const char *host_root = start->host_root, *place = start->places;
 	char base[64], root[80], path[256], layers[1024] = "", options[2048];
@@ -775,6 +775,8 @@ static void spawn(const struct header *request, struct reader *reader)
 		send_error(request, errno, "connecting %s", plan.argv[0]);
 		close_pair(plan.output);
 		close_pair(plan.errors);
+		if (plan.master >= 0)
+			close(plan.master);
 		goto out;
 	}
 	pid = start_child(node, &plan);
@@ -986,16 +988,17 @@ static void write_file(const struct header *request, struct reader *reader)
 	char *path = take_string(reader), *owner = take_string(reader);
 	size_t size = reader->end - reader->at;
 	const char *at = reader->at;
-	int fd;
+	/* not blocking: a fifo without a reader must not stop the agent */
+	int fd, flags = O_WRONLY | O_CREAT | O_NONBLOCK | (append ? O_APPEND : O_TRUNC);
 
 	if (!node || reader->bad) {
 		send_error(request, EINVAL, "bad request to write a file");
 		return;
 	}
-	fd = open_in(node, path, O_WRONLY | O_CREAT | (append ? O_APPEND : O_TRUNC), mode);
+	fd = open_in(node, path, flags, mode);
 	if (fd < 0 && errno == ENOENT) {
 		make_parents(node, path);
-		fd = open_in(node, path, O_WRONLY | O_CREAT | (append ? O_APPEND : O_TRUNC), mode);
+		fd = open_in(node, path, flags, mode);
 	}
 	if (fd < 0) {
 		send_error(request, errno, "opening %s", path);
