@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from windtunnel.errors import HostError
 from windtunnel.images.kernels import Kernel, find_kernel
@@ -23,8 +22,6 @@ def default_kernel(name: str | None = None) -> Kernel:
         HostError: there is none; the hint says how to build it.
     """
     wanted = name or os.environ.get(KERNEL_VARIABLE)
-    if wanted and Path(wanted).is_file():
-        return Kernel(version="", key="", path=Path(wanted).resolve())
     kernel = find_kernel(wanted)
     if kernel is None:
         what = f"no kernel {wanted!r}" if wanted else "no kernel"

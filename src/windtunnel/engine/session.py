@@ -155,7 +155,7 @@ def run_session(
                 "repeat": repeat,
                 "end_ns": None if outcomes is None else outcomes.end_ns,
                 "host": {
-                    **_host_facts(),
+                    **_host_facts(request.options),
                     "wall_host_s": round(wall_host_s, 3),
                     "cpu_host_s": round(cpu_s, 3),
                 },
@@ -201,12 +201,29 @@ def _manifest(request: SessionRequest) -> dict[str, Any]:
         "kernel": {"release": kernel.version, "key": kernel.key, "sha256": kernel.sha256},
         "stop_ns": request.spec.stop_ns,
         "repeat": request.repeat,
+        "options": _options(request.options),
+        "host": {"kernel_path": str(kernel.path)},
     }
 
 
-def _host_facts() -> dict[str, str]:
+def _options(options: WorldOptions) -> dict[str, Any]:
+    """What a replay has to do in the same way."""
+    return {
+        # What guests may read begins with the current directory.
+        "directory": str(Path.cwd()),
+        "read": [str(path.resolve()) for path in options.read],
+        "write": [str(path.resolve()) for path in options.write],
+        "kernel_words": list(options.kernel_words),
+    }
+
+
+def _host_facts(options: WorldOptions) -> dict[str, str]:
     """What of this machine could matter to whoever compares two of them."""
-    return {"cpu_model": _cpu_model(), "system": platform.platform()}
+    return {
+        "cpu_model": _cpu_model(),
+        "system": platform.platform(),
+        "kernel_path": str(options.kernel.path),
+    }
 
 
 def _cpu_model() -> str:
