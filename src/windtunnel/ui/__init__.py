@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The faces: the command line. No logic of its own."""
+"""The command line. It asks the rooms below and shows what they say; it decides nothing."""

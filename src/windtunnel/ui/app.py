@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All commands but `exec`, put together.
+
+Each file of commands has its functions and their examples; here they get their
+names. A command returns its exit status, None for 0, or raises.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+import typer
+
+from windtunnel.ui import run_command
+from windtunnel.ui.options import examples
+from windtunnel.version import VERSION
+
+_PROGRAM = "windtunnel"
+# ClickException, the root of what the parser says of a wrong command line;
+# typer has no public name for it.
+_WrongCommandLine: Any = typer.BadParameter.__mro__[2]
+
+
+def build() -> typer.Typer:
+    """Put the program together."""
+    app = typer.Typer(
+        name=_PROGRAM,
+        help="Real Linux systems under controlled, repeatable conditions.",
+        epilog=examples("windtunnel run examples/ospf-ring/lab.yaml", "windtunnel doctor"),
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_options)
+    app.command("run", epilog=run_command.EPILOG)(run_command.run)
+    return app
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command.
+
+    Args:
+        arguments: without the program's name.
+
+    Returns:
+        The exit status.
+
+    Raises:
+        WindtunnelError: the command failed.
+    """
+    app = build()
+    if f"_{_PROGRAM.upper()}_COMPLETE" in os.environ:
+        app(prog_name=_PROGRAM)  # writes completions and exits
+    command = typer.main.get_command(app)
+    # Not command.main(): it would end the process, and swallow Ctrl-C.
+    try:
+        with command.make_context(_PROGRAM, arguments) as context:
+            status = command.invoke(context)
+    except typer.Exit as end:
+        return end.exit_code
+    except _WrongCommandLine as error:
+        error.show()
+        return int(error.exit_code)
+    return status if isinstance(status, int) else 0
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"{_PROGRAM} {VERSION}")
+        raise typer.Exit
+
+
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Building a kernel in front of the user: a bar on terminals, a line for each phase elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+
+from windtunnel.engine.kernel import KERNEL_VARIABLE, default_kernel
+from windtunnel.images.kernels import (
+    NEWEST,
+    Kernel,
+    Phase,
+    Progress,
+    ProgressCallback,
+    ensure_kernel,
+    estimate_build_host_s,
+    find_kernel,
+    version_numbers,
+)
+from windtunnel.ui import screen
+
+_MESSAGE_COLUMNS = 40
+
+
+def kernel_to_boot(name: str | None, *, quiet: bool = False) -> Kernel:
+    """Return the kernel that a command boots; build it, and say so, where it is missing.
+
+    Args:
+        name: as `--kernel` has it; None is the default kernel.
+        quiet: do not show the progress of a build.
+
+    Raises:
+        HostError: there is none, and it cannot be built.
+    """
+    wanted = name or os.environ.get(KERNEL_VARIABLE)
+    buildable = not wanted or wanted == NEWEST or bool(version_numbers(wanted))
+    if not buildable or "/" in (wanted or "") or Path(wanted or "").is_file():
+        return default_kernel(name)
+    if find_kernel(wanted) is None:
+        minutes = max(1, round(estimate_build_host_s() / 60))
+        sys.stderr.write(
+            f"no kernel has been built for this version of windtunnel yet: building one, "
+            f"once, about {minutes} minutes\n"
+        )
+        return build_shown(lambda show: ensure_kernel(wanted or NEWEST, (), show), quiet=quiet)
+    return default_kernel(name)
+
+
+def build_shown(build: Callable[[ProgressCallback], Kernel], *, quiet: bool = False) -> Kernel:
+    """Build a kernel and show how far it has come, on stderr.
+
+    Args:
+        build: builds, and reports to what it is given.
+        quiet: show nothing.
+    """
+    console = screen.err()
+    if quiet:
+        return build(lambda _progress: None)
+    if not console.is_terminal:
+        return build(_Lines().show)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[message]}", style="dim"),
+    )
+    # No thread draws: see windtunnel.ui.progress.
+    with Bars(*columns, console=console, auto_refresh=False, transient=True) as bars:
+        task = bars.add_task("", total=None, message="")
+
+        def show(progress: Progress) -> None:
+            if progress.phase is Phase.WARNING:
+                console.print(f"{progress.phase.value}: {progress.message}")
+            bars.update(
+                task,
+                description=progress.phase.value,
+                completed=progress.done,
+                total=progress.total or None,
+                message=progress.message[-_MESSAGE_COLUMNS:],
+                refresh=True,
+            )
+
+        return build(show)
+
+
+class _Lines:
+    """Says each phase once, where there is no terminal to draw on."""
+
+    def __init__(self) -> None:
+        self._said: tuple[Phase, str] | None = None
+
+    def show(self, progress: Progress) -> None:
+        """Write a line when the phase has changed."""
+        message = "" if progress.phase is Phase.COMPILE else progress.message
+        if self._said != (progress.phase, message):
+            self._said = (progress.phase, message)
+            text = f"{progress.phase.value}: {message}" if message else progress.phase.value
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the shell offers when one presses Tab: lab files, runs, kernels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_SUFFIXES = (".yaml", ".yml")
+
+
+def labs(incomplete: str) -> list[str]:
+    """Offer lab files, and folders that lead to some."""
+    folder, _, start = incomplete.rpartition("/")
+    if incomplete.startswith("/"):
+        folder = folder or "/"
+    try:
+        entries = sorted(Path(folder or ".").iterdir())
+    except OSError:
+        return []
+    found = []
+    for entry in entries:
+        hidden = entry.name.startswith(".") and not start.startswith(".")
+        if not entry.name.startswith(start) or hidden:
+            continue
+        text = f"{incomplete[: len(incomplete) - len(start)]}{entry.name}"
+        if entry.is_dir():
+            found.append(f"{text}/")
+        elif entry.suffix in _SUFFIXES:
+            found.append(text)
+    return found
+
+
+def runs(incomplete: str) -> list[str]:
+    """Offer the runs of the current directory as LAB/NUMBER."""
+    from windtunnel.store.run_reader import list_runs  # noqa: PLC0415 - only while completing
+
+    names = ["latest", *(f"{run.parent.name}/{run.name}" for run in list_runs(Path("runs")))]
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def kernels(incomplete: str) -> list[str]:
+    """Offer the kernels that are built."""
+    from windtunnel.images.kernels import NEWEST, list_kernels  # noqa: PLC0415
+
+    names = [NEWEST, *(kernel.name for kernel in list_kernels())]
+    return [name for name in names if name.startswith(incomplete)]
