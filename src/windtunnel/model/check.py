@@ -50,7 +50,7 @@ _SYSCTL_NAME = re.compile(r"[a-z0-9_]+([./][A-Za-z0-9_@-]+)+")
 _SYSCTL_ROOTS = ("abi", "debug", "dev", "fs", "kernel", "net", "user", "vm")
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OWNER = re.compile(r"[a-z0-9_][a-z0-9_-]*(:[a-z0-9_][a-z0-9_-]*)?", re.IGNORECASE)
-_JSON_PATH = re.compile(r"(\.?[^.\[\]]+|\[\d+\])*")
+_JSON_PATH = re.compile(r'(\.?[^.\[\]"]+|\[-?\d+\]|\["[^"]*"\])*')
 # "all" and "default" are not interfaces but sysctl directories, "lo" is always there.
 _RESERVED_INTERFACES = {"lo", "all", "default", ".", ".."}
 
@@ -444,7 +444,11 @@ def _match(match: TextMatch, path: Path) -> Iterator[Problem]:
                 "the syntax is that of Python's re",
             )
     if not _JSON_PATH.fullmatch(match.path):
-        yield Problem((*path, "path"), f"{match.path!r} is not a path", "write it like 'a.b[0].c'")
+        yield Problem(
+            (*path, "path"),
+            f"{match.path!r} is not a path",
+            "write it like 'a.b[0].c', and odd names like 'a[\"10.0.0.0/8\"]'",
+        )
 
 
 def _no_node(name: str, nodes: Iterable[str], path: Path) -> Problem:
