@@ -71,7 +71,7 @@ def _node(node: NodeSpec) -> Part:
     if node.env:
         part["env"] = dict(node.env)
     if node.exec:
-        part["exec"] = [_literal_command(command) for command in node.exec]
+        part["exec"] = [literal_command(command) for command in node.exec]
     if node.files:
         part["files"] = {file.path: _file(file) for file in node.files}
     if node.syscall_cost_ns:
@@ -165,7 +165,7 @@ def _process(process: ProcessSpec) -> Part:
     part: Part = {
         "node": process.node,
         "name": process.name,
-        "cmd": _literal_command(process.command),
+        "cmd": literal_command(process.command),
     }
     if process.start_ns:
         part["start"] = duration_text(process.start_ns)
@@ -234,7 +234,7 @@ def _link_change(change: LinkChange) -> Part:
 
 
 def _command(command: Command, key: str) -> Part:
-    part: Part = {"node": command.node, key: _literal_command(command.command)}
+    part: Part = {"node": command.node, key: literal_command(command.command)}
     if command.status != 0:
         part["exited"] = "any" if command.status is None else command.status
     if command.within_ns is not None:
@@ -256,6 +256,6 @@ def _capture(capture: CaptureSpec) -> Part | str:
     return {"node": capture.node, "interface": capture.interface, "filter": capture.filter}
 
 
-# A command whose `{{` is meant for the shell, not for a template.
-def _literal_command(command: str) -> str:
+def literal_command(command: str) -> str:
+    """Write a command so that a `{{` in it reaches the shell, and no template."""
     return command.replace("{{", "{{ '{{' }}")
