@@ -12,7 +12,14 @@ from typing import Annotated, Any
 
 import typer
 
-from windtunnel.ui import run_command
+from windtunnel.ui import (
+    doctor_command,
+    exec_command,
+    kernel_commands,
+    lab_commands,
+    run_command,
+    runs_commands,
+)
 from windtunnel.ui.options import examples
 from windtunnel.version import VERSION
 
@@ -35,6 +42,16 @@ def build() -> typer.Typer:
     )
     app.callback()(_options)
     app.command("run", epilog=run_command.EPILOG)(run_command.run)
+    app.command(
+        "exec",
+        help=exec_command.SUMMARY,
+        # its own parser does all, --help too
+        context_settings={"ignore_unknown_options": True, "help_option_names": []},
+    )(_exec)
+    app.add_typer(lab_commands.commands(), name="lab")
+    app.add_typer(kernel_commands.commands(), name="kernel")
+    app.add_typer(runs_commands.commands(), name="runs")
+    app.command("doctor", epilog=doctor_command.EPILOG)(doctor_command.doctor)
     return app
 
 
@@ -64,6 +81,10 @@ def run(arguments: list[str]) -> int:
         error.show()
         return int(error.exit_code)
     return status if isinstance(status, int) else 0
+
+
+def _exec(arguments: Annotated[list[str] | None, typer.Argument(hidden=True)] = None) -> int:
+    return exec_command.run(arguments or [])
 
 
 def _print_version(wanted: bool) -> None:

@@ -63,7 +63,7 @@ def build_shown(build: Callable[[ProgressCallback], Kernel], *, quiet: bool = Fa
     if quiet:
         return build(lambda _progress: None)
     if not console.is_terminal:
-        return build(_Lines().show)
+        return build(phases_on_stderr())
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=30),
@@ -88,6 +88,11 @@ def build_shown(build: Callable[[ProgressCallback], Kernel], *, quiet: bool = Fa
             )
 
         return build(show)
+
+
+def phases_on_stderr() -> ProgressCallback:
+    """Give a callback that says each phase once, on stderr."""
+    return _Lines().show
 
 
 class _Lines:

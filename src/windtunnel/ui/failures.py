@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
@@ -103,6 +101,8 @@ def error_text(error: WindtunnelError, *, folder: Path | None = None) -> str:
 
 
 def _bug(error: BaseException) -> int:
+    import traceback  # noqa: PLC0415 - nobody should ever need it
+
     text = "".join(traceback.format_exception(error))
     place = _write_traceback(text)
     lines = [
@@ -116,6 +116,8 @@ def _bug(error: BaseException) -> int:
 
 
 def _write_traceback(text: str) -> Path | None:
+    import tempfile  # noqa: PLC0415 - nor this
+
     try:
         folder = _run_folder.get()
         if folder is not None and folder.is_dir():

@@ -195,6 +195,21 @@ def _verdict(report: RunReport) -> Text:
             return Text(f"ended by an error: {head}" if head else "ended by an error", "bold red")
 
 
+_STATE_STYLES = {
+    "passed": "green",
+    "failed": "bold red",
+    "error": "bold red",
+    "killed": "bold red",
+    "interrupted": "yellow",
+    "running": "yellow",
+}
+
+
+def state_text(state: str) -> Text:
+    """Give a run's state the colour that it has everywhere."""
+    return Text(state, _STATE_STYLES.get(state, ""))
+
+
 def short(path: Path) -> str:
     """Write a path as a user in the current directory would."""
     relative = os.path.relpath(path)

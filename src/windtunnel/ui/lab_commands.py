@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`windtunnel lab …`: look at lab files, and make them, without running anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from windtunnel.errors import ExitStatus, LabFileError, LabFileErrors, UsageError
+from windtunnel.model.lab import LabSpec
+from windtunnel.ui import complete, failures
+from windtunnel.ui.options import JsonOption, LabArgument, SeedOption, StopOption, examples
+from windtunnel.ui.run_command import read_lab
+
+OutOption = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Write to this file instead of stdout."),
+]
+
+EDITOR = """\b
+How to make an editor use it (any with the YAML language server):
+  windtunnel lab schema > lab.schema.json
+and as the first line of a lab file:
+  # yaml-language-server: $schema=./lab.schema.json"""
+
+
+def commands() -> typer.Typer:
+    """Put the group together."""
+    group = typer.Typer(
+        help="Check, show, draw and import lab files.", no_args_is_help=True, rich_markup_mode=None
+    )
+    add = group.command
+    add("check", epilog=examples("windtunnel lab check examples/*/lab.yaml"))(check)
+    add(
+        "show",
+        epilog=examples("windtunnel lab show lab.yaml", "windtunnel lab show lab.yaml --flat"),
+    )(show)
+    add("graph", epilog=examples("windtunnel lab graph lab.yaml -o lab.svg"))(graph)
+    add("import", epilog=examples("windtunnel lab import topo.clab.yml -o lab.yaml"))(import_)
+    add("schema", epilog=f"{examples('windtunnel lab schema > lab.schema.json')}\n\n{EDITOR}")(
+        schema
+    )
+    return group
+
+
+def check(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="LAB…", help="Lab files.", autocompletion=complete.labs),
+    ],
+    *,
+    json: JsonOption = False,
+) -> int:
+    """Check lab files and all that they name, and say everything that is wrong.
+
+    Each error comes with file, line and column, and with what would be right.
+    The exit status is 0 when all files are right, else 2.
+    """
+    from windtunnel.ui import screen  # noqa: PLC0415 - slow to import
+
+    documents = []
+    wrong = False
+    for file in files:
+        try:
+            spec = read_lab(file)
+        except LabFileError as error:
+            wrong = True
+            documents.append({"file": str(file), "ok": False, "errors": _errors(error)})
+            if not json:
+                failures.print_error(error, folder=file.parent)
+        else:
+            counts = _counts(spec)
+            documents.append({"file": str(file), "ok": True, "errors": [], **counts})
+            if not json:
+                screen.out().print(f"{file}: ok: {_counts_text(counts)}")
+    if json:
+        screen.print_json(documents)
+    return ExitStatus.USAGE if wrong else ExitStatus.PASSED
+
+
+def show(
+    lab: LabArgument,
+    *,
+    flat: Annotated[
+        bool,
+        typer.Option("--flat", help="As a lab file in which nothing is left to be worked out."),
+    ] = False,
+    seed: SeedOption = None,
+    stop: StopOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what a lab file comes to: nodes, interfaces, addresses, links, steps.
+
+    --flat writes a lab file without kinds, defaults and templates, which runs
+    like the original; --json the same as JSON.
+    """
+    from windtunnel.model.flatten import lab_to_yaml  # noqa: PLC0415 - slow to import
+    from windtunnel.ui import screen  # noqa: PLC0415
+    from windtunnel.ui.lab_tables import print_lab  # noqa: PLC0415
+
+    spec = _read(lab, seed=seed, stop=stop)
+    if json:
+        from windtunnel.model.yamltree import parse_yaml  # noqa: PLC0415
+
+        screen.print_json(parse_yaml(lab_to_yaml(spec), file=str(lab)).root.value)
+    elif flat:
+        screen.out().print(lab_to_yaml(spec), end="")
+    else:
+        print_lab(spec)
+
+
+def graph(lab: LabArgument, *, output: OutOption = None) -> None:
+    """Draw a lab's topology as SVG."""
+    from windtunnel.model.graph import lab_to_svg  # noqa: PLC0415 - slow to import
+
+    _write(lab_to_svg(_read(lab)), output)
+
+
+def import_(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="A containerlab topology.", autocompletion=complete.labs
+        ),
+    ],
+    *,
+    output: OutOption = None,
+) -> None:
+    """Turn a containerlab topology into a lab file.
+
+    What has no equivalent is said on stderr, and left out.
+    """
+    import sys  # noqa: PLC0415
+
+    from windtunnel.engine.labfile import read_text  # noqa: PLC0415 - slow to import
+    from windtunnel.model.clab import import_clab  # noqa: PLC0415
+
+    folder = file.parent
+    found = import_clab(
+        read_text(file), file=str(file), read=lambda name: (folder / name).read_bytes()
+    )
+    for warning in found.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
+    _write(found.text, output)
+
+
+def schema() -> None:
+    """Print the JSON Schema of lab files, with which editors complete and check them."""
+    from windtunnel.model.schema import json_schema  # noqa: PLC0415 - slow to import
+    from windtunnel.ui import screen  # noqa: PLC0415
+
+    screen.print_json(json_schema())
+
+
+def _read(lab: Path, *, seed: int | None = None, stop: str | None = None) -> LabSpec:
+    """Read a lab; errors in files beside it are shown with their text."""
+    try:
+        return read_lab(lab, seed=seed, stop=stop)
+    except LabFileError as error:
+        failures.print_error(error, folder=lab.parent)
+        raise typer.Exit(error.exit_status) from error
+
+
+def _write(text: str, output: Path | None) -> None:
+    from windtunnel.ui import screen  # noqa: PLC0415 - slow to import
+
+    if output is None:
+        screen.out().print(text, end="" if text.endswith("\n") else "\n")
+        return
+    try:
+        output.write_text(text)
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {output}: {error.strerror}", hint="name a file that you may write"
+        ) from error
+
+
+def _errors(error: LabFileError) -> list[dict[str, Any]]:
+    errors = error.errors if isinstance(error, LabFileErrors) else (error,)
+    return [
+        {
+            "file": one.where.file if one.where else None,
+            "line": one.where.line if one.where else None,
+            "column": one.where.column if one.where else None,
+            "message": one.message,
+            "hint": one.hint,
+        }
+        for one in errors
+    ]
+
+
+def _counts(spec: LabSpec) -> dict[str, int]:
+    return {
+        "nodes": len(spec.nodes),
+        "links": len(spec.links),
+        "networks": len(spec.networks),
+        "processes": len(spec.processes),
+        "steps": len(spec.steps),
+        "validations": len(spec.validations),
+    }
+
+
+def _counts_text(counts: dict[str, int]) -> str:
+    ones = {"processes": "process"}
+    parts = []
+    for name, count in counts.items():
+        word = ones.get(name, name.removesuffix("s")) if count == 1 else name
+        if count or name == "nodes":
+            parts.append(f"{count} {word}")
+    return ", ".join(parts)

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A lab as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.text import Text
+
+from windtunnel.model.lab import Command, Impairment, LabSpec, LinkChange, Step
+from windtunnel.model.units import duration_text, format_duration, rate_text, share_text, size_text
+from windtunnel.ui import screen
+from windtunnel.ui.screen import Row
+
+_COMMAND_COLUMNS_MAX = 60
+
+
+def print_lab(spec: LabSpec) -> None:
+    """Write what a lab consists of."""
+    console = screen.out()
+    stop = "" if spec.stop_ns is None else f", stops at {format_duration(spec.stop_ns)}"
+    console.print(
+        Text(spec.name, "bold")
+        + Text(f", seed {spec.seed}{stop}, memory {size_text(spec.memory_bytes)}", "not bold")
+    )
+    tables = (
+        (("node", "interface", "addresses", "peer"), list(_interfaces(spec))),
+        (("link", "does to packets", "and back", "state"), list(_links(spec))),
+        (("process", "node", "start", "command"), list(_processes(spec))),
+        (("at", "step", "node or link", "does"), [_step(step) for step in spec.steps]),
+        (("validation", "node", "command"), [_validation(step) for step in spec.validations]),
+    )
+    for headings, rows in tables:
+        if rows:
+            console.print()
+            screen.print_table(headings, rows)
+
+
+def _interfaces(spec: LabSpec) -> Iterable[Row]:
+    ends = [
+        (end, f"{other.node}:{other.interface}")
+        for link in spec.links
+        for end, other in (link.ends, reversed(link.ends))
+    ]
+    ends += [(end, network.name) for network in spec.networks for end in network.members]
+    for node in spec.nodes:
+        name = node.name
+        if node.addresses:
+            yield Row((name, "lo", " ".join(node.addresses), ""))
+            name = ""
+        for end, peer in ends:
+            if end.node == node.name:
+                yield Row((name, end.interface, " ".join(end.addresses), peer))
+                name = ""
+        if name:
+            yield Row((name, "", "", ""))
+
+
+def _links(spec: LabSpec) -> Iterable[Row]:
+    for link in spec.links:
+        forward, backward = (impairment_text(end.impairment) for end in link.ends)
+        back = "the same" if forward == backward else backward
+        yield Row((link.name, forward, back, "up" if link.up else "down"))
+    for network in spec.networks:
+        what = sorted({impairment_text(end.impairment) for end in network.members})
+        yield Row((network.name, "; ".join(what), f"{len(network.members)} members", "up"))
+
+
+def _processes(spec: LabSpec) -> Iterable[Row]:
+    for process in spec.processes:
+        start = format_duration(process.start_ns)
+        yield Row((process.name, process.node, start, _short(process.command)))
+
+
+def _step(step: Step) -> Row:
+    at = format_duration(step.at_ns)
+    if isinstance(step.action, LinkChange):
+        change = step.action
+        parts = [] if change.up is None else ["up" if change.up else "down"]
+        if change.impairment is not None:
+            parts.append(impairment_text(change.impairment))
+        return Row((at, step.name, change.link, ", ".join(parts)))
+    return Row((at, step.name, step.action.node, _command(step.action)))
+
+
+def _validation(step: Step) -> Row:
+    command = step.action
+    assert isinstance(command, Command), "a validation is a command"
+    return Row((step.name, command.node, _short(command.command)))
+
+
+def _command(command: Command) -> str:
+    text = _short(command.command)
+    if command.within_ns is None:
+        return text
+    return f"{text}, until it succeeds, for at most {format_duration(command.within_ns)}"
+
+
+def impairment_text(impairment: Impairment) -> str:
+    """Write what a link does to packets in one line; "nothing" when it does nothing."""
+    parts = []
+    if impairment.delay_ns:
+        jitter = f" ± {duration_text(impairment.jitter_ns)}" if impairment.jitter_ns else ""
+        parts.append(f"{duration_text(impairment.delay_ns)}{jitter}")
+    for word in ("loss", "duplicate", "reorder", "corrupt"):
+        share = getattr(impairment, word)
+        if share:
+            parts.append(f"{word} {share_text(share)}")
+    if impairment.rate_bps is not None:
+        parts.append(rate_text(impairment.rate_bps))
+    if impairment.queue_packets is not None:
+        parts.append(f"queue {impairment.queue_packets}")
+    return ", ".join(parts) or "nothing"
+
+
+def _short(command: str) -> str:
+    line = " ".join(command.split())
+    return line if len(line) <= _COMMAND_COLUMNS_MAX else f"{line[: _COMMAND_COLUMNS_MAX - 1]}…"
