@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 
 import pytest
 
@@ -20,6 +21,7 @@ from windtunnel.model.lab import (
     NetworkSpec,
     NodeSpec,
 )
+from windtunnel.sim.seeds import derive
 
 FULL = Impairment(
     delay_ns=20_000_000,
@@ -220,6 +222,51 @@ def test_tc_reads_every_setting_of_an_impairment(world):
     assert options["gap"] == 1
     others = {name: queue["kind"] for name, queue in queues.items() if name != "right"}
     assert others == {"lo": "noqueue", "abcdefghijklmno": "noqueue", "lan": "noqueue"}
+
+
+# Prints TCA_OPTIONS of every netem queue in a node, as the kernel reports it (RTM_GETQDISC).
+QUEUES = """
+import socket, struct
+kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+kernel.send(struct.pack("<IHHII", 36, 38, 0x301, 1, 0) + bytes(20))
+answer = kernel.recv(1 << 20)
+while answer:
+    length, kind = struct.unpack_from("<IH", answer)
+    message, answer = answer[36:length], answer[length:]
+    parts = {}
+    while kind == 36 and message:
+        size, attribute = struct.unpack_from("<HH", message)
+        parts[attribute], message = message[4:size], message[(size + 3) & ~3:]
+    if parts.get(1) == b"netem\\0":
+        print(parts[2].hex())
+"""
+
+
+def netem_in(node):
+    """The attributes of a node's only netem queue, by number."""
+    options = bytes.fromhex(node.run(["python3", "-c", QUEUES]).stdout)
+    found, rest = {}, options[24:]
+    while rest:
+        size, kind = struct.unpack_from("<HH", rest)
+        found[kind], rest = rest[4:size], rest[(size + 3) & ~3 :]
+    return found
+
+
+def test_the_kernel_has_delay_and_seed_to_the_last_bit(start, need_program):
+    need_program("python3")
+    fine = Impairment(delay_ns=1_234_567, jitter_ns=12_345, rate_bps=80_000_000_000)
+    with start(lossy_lab(fine)) as world:
+        queue = netem_in(world.node("a"))
+        assert struct.unpack("<qq", queue[10] + queue[11]) == (1_234_567, 12_345)
+        assert struct.unpack("<Q", queue[8]) == (10_000_000_000,)
+        seed = struct.unpack("<Q", queue[14])[0]
+        assert seed == derive(1, "netem", "a", "e")
+        # a change keeps the stream of random numbers, and clears what it does not name
+        world.link("l").impair(Impairment(delay_ns=1))
+        queue = netem_in(world.node("a"))
+        assert struct.unpack("<qq", queue[10] + queue[11]) == (1, 0)
+        assert 8 not in queue
+        assert struct.unpack("<Q", queue[14]) == (seed,)
 
 
 def test_a_network_is_a_bridge_that_only_switches(world):

@@ -1142,7 +1142,8 @@ static int ask_kernel(int fd, const char *message, uint32_t size, char *words, s
 	*words = 0;
 	if (send(fd, message, size, 0) < 0)
 		return errno;
-	got = recv(fd, &answer, sizeof(answer), 0);
+	/* it has been answered by now, or never will be */
+	got = recv(fd, &answer, sizeof(answer), MSG_DONTWAIT);
 	if (got < 0)
 		return errno;
 	if (got < (ssize_t)NLMSG_LENGTH(sizeof(*error)) || answer.header.nlmsg_type != NLMSG_ERROR)
