@@ -36,7 +36,7 @@ def build() -> typer.Typer:
         help="Real Linux systems under controlled, repeatable conditions.",
         epilog=examples("windtunnel run examples/ospf-ring/lab.yaml", "windtunnel doctor"),
         rich_markup_mode=None,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": ["--help", "-h"]},
         no_args_is_help=True,
         pretty_exceptions_enable=False,
     )

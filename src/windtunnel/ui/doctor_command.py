@@ -12,7 +12,7 @@ EPILOG = examples("windtunnel doctor")
 
 
 def doctor(*, json: JsonOption = False) -> int:
-    """Say what this machine lacks, what for, and the command that mends it.
+    """Say what this machine lacks, and how to mend it.
 
     The exit status is 3 when something is missing without which nothing works.
     """

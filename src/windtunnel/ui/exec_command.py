@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 from windtunnel.engine.execute import ExecRequest, execute
 from windtunnel.engine.kernel import KERNEL_VARIABLE
@@ -21,12 +22,13 @@ from windtunnel.errors import HostError, LabFileError, UsageError
 from windtunnel.images.kernels import Kernel, find_kernel
 from windtunnel.model.units import format_duration, parse_duration, parse_size
 
-SUMMARY = "Run any command in a fresh kernel, as its root, in virtual time."
+SUMMARY = "Run any command in a fresh kernel, as root."
 _DESCRIPTION = f"""{SUMMARY}
 
-The command sees this machine's programs and the current directory. What it
-writes is gone when it ends, except below what --writable names. Its output and
-exit status are passed on; 128 + N says that signal N killed it."""
+Time is virtual: what only waits takes none. The command sees this machine's
+programs and the current directory. What it writes is gone when it ends, except
+below what --writable names. Its output and exit status are passed on; 128 + N
+says that signal N killed it."""
 _EXAMPLES = """examples:
   windtunnel exec -- sleep 3600
   windtunnel exec --mem 2GiB --writable results -- ./run-tests.sh --all
@@ -79,8 +81,15 @@ def run(arguments: Sequence[str]) -> int:
     return result.exit_status
 
 
+class _Parser(argparse.ArgumentParser):
+    """Raises our error for a wrong command line, instead of ending the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, hint="windtunnel exec --help")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="windtunnel exec",
         usage="windtunnel exec [OPTIONS] -- COMMAND [ARGUMENT]…",
         description=_DESCRIPTION,

@@ -29,11 +29,17 @@ TRACEBACK = "traceback.txt"
 EXCERPT_COLUMNS_MAX = 100
 
 _run_folder: ContextVar[Path | None] = ContextVar("run_folder", default=None)
+_lab_folder: ContextVar[Path] = ContextVar("lab_folder", default=Path())
 
 
 def remember_run(path: Path) -> None:
     """Note where the present run is recorded, for the message if it ends badly."""
     _run_folder.set(path)
+
+
+def remember_lab(path: Path) -> None:
+    """Note which lab file is read: the files that it names lie beside it."""
+    _lab_folder.set(path.parent)
 
 
 def guard(body: Callable[[], int]) -> int:
@@ -48,7 +54,7 @@ def guard(body: Callable[[], int]) -> int:
     try:
         return body()
     except KeyboardInterrupt:
-        _say(f"\n{_headline('interrupted')}{_recorded()}")
+        say_on_stderr(f"\n{_headline('interrupted')}{_recorded()}")
         return ExitStatus.INTERRUPTED
     except BrokenPipeError:
         close_stdout()
@@ -69,31 +75,21 @@ def close_stdout() -> None:
     os.close(null)
 
 
-def print_error(error: WindtunnelError, *, folder: Path | None = None) -> None:
-    """Say on stderr what happened and how to mend it.
-
-    Args:
-        error: what happened.
-        folder: where files that a lab file names are looked for, beside the
-            current directory.
-    """
-    _say(error_text(error, folder=folder))
+def print_error(error: WindtunnelError) -> None:
+    """Say on stderr what happened and how to mend it."""
+    say_on_stderr(error_text(error))
 
 
-def error_text(error: WindtunnelError, *, folder: Path | None = None) -> str:
-    """Word an error for people: the message, the place in the file, the remedy.
-
-    Args:
-        error: what happened.
-        folder: see `print_error`.
-    """
+def error_text(error: WindtunnelError) -> str:
+    """Word an error for people: the message, the place in the file, the remedy."""
     if isinstance(error, LabFileErrors):
-        parts = [error_text(one, folder=folder) for one in error.errors]
+        parts = [error_text(one) for one in error.errors]
         if len(parts) > 1:
-            parts.append(_headline(error.message))
+            file = f" ({error.where.file})" if error.where else ""
+            parts.append(_headline(f"{error.message}{file}"))
         return "\n\n".join(parts)
     if isinstance(error, LabFileError) and error.where is not None:
-        lines = [f"{_bold(str(error.where))}: {error.message}", *_excerpt(error.where, folder)]
+        lines = [f"{_bold(str(error.where))}: {error.message}", *_excerpt(error.where)]
         lines += _indented(error.hint)
         return "\n".join(lines)
     message = str(error).removesuffix(f"\n  {error.hint}") if error.hint else str(error)
@@ -111,7 +107,7 @@ def _bug(error: BaseException) -> int:
         "  please send it to us with the lab"
         + (f", or the whole folder {_run_folder.get()}" if _run_folder.get() else ""),
     ]
-    _say("\n".join(lines))
+    say_on_stderr("\n".join(lines))
     return ExitStatus.INTERNAL
 
 
@@ -138,9 +134,9 @@ def _recorded() -> str:
     return "" if path is None else f"\n  what was recorded until then is in {path}"
 
 
-def _excerpt(where: Where, folder: Path | None) -> list[str]:
+def _excerpt(where: Where) -> list[str]:
     """The line of the file, and a caret below the place."""
-    line = _source_line(where, folder)
+    line = _source_line(where)
     if line is None:
         return []
     column = max(where.column, 1) - 1
@@ -155,9 +151,8 @@ def _excerpt(where: Where, folder: Path | None) -> list[str]:
     return lines
 
 
-def _source_line(where: Where, folder: Path | None) -> str | None:
-    places = [Path(where.file)] + ([] if folder is None else [folder / where.file])
-    for place in places:
+def _source_line(where: Where) -> str | None:
+    for place in (Path(where.file), _lab_folder.get() / where.file):
         try:
             lines = place.read_text(errors="replace").splitlines()
         except OSError:
@@ -188,7 +183,8 @@ def _colours() -> bool:
     return sys.stderr.isatty() and not os.environ.get("NO_COLOR")
 
 
-def _say(text: str) -> None:
+def say_on_stderr(text: str) -> None:
+    """Write a line that is no result."""
     try:
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()

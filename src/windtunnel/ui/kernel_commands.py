@@ -15,7 +15,7 @@ from windtunnel.ui.options import JsonOption, QuietOption, examples
 NameArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="[NAME]",
+        metavar="NAME",
         help='"newest", a version, a key or a path; the default kernel when it is left out.',
         autocompletion=complete.kernels,
     ),

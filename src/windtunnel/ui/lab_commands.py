@@ -48,28 +48,30 @@ def commands() -> typer.Typer:
 def check(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="LAB…", help="Lab files.", autocompletion=complete.labs),
+        typer.Argument(metavar="LAB", help="Lab files.", autocompletion=complete.labs),
     ],
     *,
     json: JsonOption = False,
 ) -> int:
-    """Check lab files and all that they name, and say everything that is wrong.
+    """Say everything that is wrong with lab files.
 
-    Each error comes with file, line and column, and with what would be right.
-    The exit status is 0 when all files are right, else 2.
+    All that they name is checked as well. Each error comes with file, line and
+    column, and with what would be right. The exit status is 0 when all files are right, else 2.
     """
     from windtunnel.ui import screen  # noqa: PLC0415 - slow to import
 
-    documents = []
+    documents: list[dict[str, Any]] = []
     wrong = False
     for file in files:
+        if documents and not documents[-1]["ok"] and not json:
+            failures.say_on_stderr("")
         try:
             spec = read_lab(file)
         except LabFileError as error:
             wrong = True
             documents.append({"file": str(file), "ok": False, "errors": _errors(error)})
             if not json:
-                failures.print_error(error, folder=file.parent)
+                failures.print_error(error)
         else:
             counts = _counts(spec)
             documents.append({"file": str(file), "ok": True, "errors": [], **counts})
@@ -91,8 +93,9 @@ def show(
     stop: StopOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show what a lab file comes to: nodes, interfaces, addresses, links, steps.
+    """Show what a lab file comes to.
 
+    Nodes, interfaces, addresses, links, processes, steps and checks as tables.
     --flat writes a lab file without kinds, defaults and templates, which runs
     like the original; --json the same as JSON.
     """
@@ -100,7 +103,7 @@ def show(
     from windtunnel.ui import screen  # noqa: PLC0415
     from windtunnel.ui.lab_tables import print_lab  # noqa: PLC0415
 
-    spec = _read(lab, seed=seed, stop=stop)
+    spec = read_lab(lab, seed=seed, stop=stop)
     if json:
         from windtunnel.model.yamltree import parse_yaml  # noqa: PLC0415
 
@@ -115,7 +118,7 @@ def graph(lab: LabArgument, *, output: OutOption = None) -> None:
     """Draw a lab's topology as SVG."""
     from windtunnel.model.graph import lab_to_svg  # noqa: PLC0415 - slow to import
 
-    _write(lab_to_svg(_read(lab)), output)
+    _write(lab_to_svg(read_lab(lab)), output)
 
 
 def import_(
@@ -132,8 +135,6 @@ def import_(
 
     What has no equivalent is said on stderr, and left out.
     """
-    import sys  # noqa: PLC0415
-
     from windtunnel.engine.labfile import read_text  # noqa: PLC0415 - slow to import
     from windtunnel.model.clab import import_clab  # noqa: PLC0415
 
@@ -142,25 +143,19 @@ def import_(
         read_text(file), file=str(file), read=lambda name: (folder / name).read_bytes()
     )
     for warning in found.warnings:
-        sys.stderr.write(f"warning: {warning}\n")
+        failures.say_on_stderr(f"warning: {warning}")
     _write(found.text, output)
 
 
 def schema() -> None:
-    """Print the JSON Schema of lab files, with which editors complete and check them."""
+    """Print the JSON Schema, for editors.
+
+    With it an editor completes and checks lab files while you type.
+    """
     from windtunnel.model.schema import json_schema  # noqa: PLC0415 - slow to import
     from windtunnel.ui import screen  # noqa: PLC0415
 
     screen.print_json(json_schema())
-
-
-def _read(lab: Path, *, seed: int | None = None, stop: str | None = None) -> LabSpec:
-    """Read a lab; errors in files beside it are shown with their text."""
-    try:
-        return read_lab(lab, seed=seed, stop=stop)
-    except LabFileError as error:
-        failures.print_error(error, folder=lab.parent)
-        raise typer.Exit(error.exit_status) from error
 
 
 def _write(text: str, output: Path | None) -> None:

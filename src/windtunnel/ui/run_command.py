@@ -113,6 +113,7 @@ def read_lab(path: Path, *, seed: int | None = None, stop: str | None = None) ->
     from windtunnel.model.check import check_spec  # noqa: PLC0415
     from windtunnel.model.units import parse_duration  # noqa: PLC0415
 
+    failures.remember_lab(path)
     spec = read_spec(path)
     if seed is not None:
         if not 0 <= seed < 1 << 64:
