@@ -21,7 +21,7 @@ def test_data_written_as_yaml_is_read_again_the_same(data):
     assert parse_yaml(yaml_text(data), file="x").root.value == data
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])
 @given(labs())
 def test_a_flattened_lab_loads_to_an_equal_one(lab):
     check_spec(lab)
