@@ -102,7 +102,9 @@ class LabRun:
     def run(self) -> Outcomes:
         """Run to the end of the lab and judge it."""
         captures = [
-            Capture(self._world.node(spec.node), spec, self._captures(f"{spec.node}-{spec.interface}"))
+            Capture(
+                self._world.node(spec.node), spec, self._captures(f"{spec.node}-{spec.interface}")
+            )
             for spec in self._spec.captures
         ]
         for capture in captures:
@@ -266,7 +268,8 @@ def _command_mismatch(process: Process, result: Result | None, command: Command)
         return "it took longer than it was given"
     if command.status is not None and result.exit_status != command.status:
         said = (result.stderr.strip() or result.stdout.strip())[-400:]
-        return f"it exited with {result.exit_status}, not {command.status}: {said}"
+        what = f"it exited with {result.exit_status}, not {command.status}"
+        return f"{what}: {said}" if said else what
     return None if command.match is None else mismatch(result.stdout, command.match)
 
 
@@ -299,5 +302,3 @@ def run_lab(
 def sorted_failures(outcomes: Outcomes) -> Iterator[Check]:
     """The failed checks that count, in the order in which they were decided."""
     return (check for check in outcomes.checks if check.judged and not check.passed)
-
-
