@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from rich.text import Text
 
 from windtunnel.model.lab import Command, Impairment, LabSpec, LinkChange, Step
-from windtunnel.model.units import duration_text, format_duration, rate_text, share_text, size_text
+from windtunnel.model.units import duration_text, rate_text, share_text, size_text
 from windtunnel.ui import screen
-from windtunnel.ui.screen import Row
+from windtunnel.ui.screen import Row, time_text
 
 _COMMAND_COLUMNS_MAX = 60
 
@@ -18,7 +18,7 @@ _COMMAND_COLUMNS_MAX = 60
 def print_lab(spec: LabSpec) -> None:
     """Write what a lab consists of."""
     console = screen.out()
-    stop = "" if spec.stop_ns is None else f", stops at {format_duration(spec.stop_ns)}"
+    stop = "" if spec.stop_ns is None else f", stops at {time_text(spec.stop_ns)}"
     console.print(
         Text(spec.name, "bold")
         + Text(f", seed {spec.seed}{stop}, memory {size_text(spec.memory_bytes)}", "not bold")
@@ -68,12 +68,12 @@ def _links(spec: LabSpec) -> Iterable[Row]:
 
 def _processes(spec: LabSpec) -> Iterable[Row]:
     for process in spec.processes:
-        start = format_duration(process.start_ns)
+        start = time_text(process.start_ns)
         yield Row((process.name, process.node, start, _short(process.command)))
 
 
 def _step(step: Step) -> Row:
-    at = format_duration(step.at_ns)
+    at = time_text(step.at_ns)
     if isinstance(step.action, LinkChange):
         change = step.action
         parts = [] if change.up is None else ["up" if change.up else "down"]
@@ -93,7 +93,7 @@ def _command(command: Command) -> str:
     text = _short(command.command)
     if command.within_ns is None:
         return text
-    return f"{text}, until it succeeds, for at most {format_duration(command.within_ns)}"
+    return f"{text}, until it succeeds, for at most {time_text(command.within_ns)}"
 
 
 def impairment_text(impairment: Impairment) -> str:

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from windtunnel.engine.hostclock import monotonic_host_s
-from windtunnel.model.units import format_duration
+from windtunnel.ui.screen import speed_text, time_text
 
 BAR_COLUMNS = 24
 _SPEED_AFTER_HOST_S = 0.5  # a speed measured over less is only noise
@@ -72,9 +72,9 @@ class RunProgress:
         if self._stop_ns:
             done = min(now_ns, self._stop_ns)
             cells.append(ProgressBar(total=self._stop_ns, completed=done, width=BAR_COLUMNS))
-            time = f"{format_duration(now_ns)} of {format_duration(self._stop_ns)}"
+            time = f"{time_text(now_ns)} of {time_text(self._stop_ns)}"
         else:
-            time = format_duration(now_ns)
+            time = time_text(now_ns)
         grid.add_row(*cells, Text(time), Text(self._speed(now_ns), "cyan"))
         lines = Table.grid()
         lines.add_row(grid)
@@ -101,9 +101,3 @@ class RunProgress:
     ) -> None:
         if self._live is not None:
             self._live.stop()
-
-
-def speed_text(virtual_ns: int, host_s: float) -> str:
-    """Write how fast virtual time went: "158 x real time"."""
-    speed = virtual_ns / 1e9 / host_s if host_s > 0 else 0.0
-    return f"{speed:.0f} x real time" if speed >= 10 else f"{speed:.1f} x real time"

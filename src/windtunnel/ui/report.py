@@ -17,12 +17,12 @@ from rich.text import Text
 
 from windtunnel.engine.run import Check
 from windtunnel.model.event import Event
-from windtunnel.model.units import format_duration
 from windtunnel.store.run_reader import RunReader
 from windtunnel.ui import screen
-from windtunnel.ui.progress import speed_text
+from windtunnel.ui.screen import speed_text, time_text
 
 _CHECK_KINDS = ("check", "step")
+_NAME_COLUMNS = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ def print_report(report: RunReport) -> None:
     """Write the table of a run and what it comes to."""
     console = screen.out()
     seed = "" if report.seed is None else f", seed {report.seed}"
-    kernel = f", Linux {report.kernel}" if report.kernel else ""
+    kernel = f", Linux {report.kernel}" if report.kernel[:1].isdigit() else ""
     console.print(Text(report.lab, "bold") + Text(f"{seed}{kernel}", "not bold"))
     if report.checks:
         console.print()
@@ -131,15 +131,19 @@ def print_report(report: RunReport) -> None:
         )
     console.print()
     console.print(_verdict(report))
+    for name, value in _facts(report):
+        console.print(f"{name:{_NAME_COLUMNS}}{value}")
+
+
+def _facts(report: RunReport) -> Iterable[tuple[str, str]]:
+    yield "virtual time", time_text(report.end_ns)
     if report.wall_host_s:
-        console.print(
-            f"{format_duration(report.end_ns)} of virtual time in {report.wall_host_s:.1f} s: "
-            f"{speed_text(report.end_ns, report.wall_host_s)}, "
-            f"{report.cpu_host_s or 0:.1f} s of processor time"
-        )
-    console.print(f"recorded in {short(report.path)}")
+        speed = speed_text(report.end_ns, report.wall_host_s)
+        cpu = f"{report.cpu_host_s or 0:.1f} s of processor time"
+        yield "wall time", f"{report.wall_host_s:.1f} s: {speed}, {cpu}"
+    yield "recorded in", short(report.path)
     if report.state not in ("passed", "running"):
-        console.print(f"to repeat it, seed {report.seed}: {report.repeat}")
+        yield "repeat it", f"{report.repeat}  (seed {report.seed})"
 
 
 def _rows(checks: Iterable[Check]) -> Iterable[screen.Row]:
@@ -165,8 +169,8 @@ def _row(check: Check) -> screen.Row:
         (
             check.name,
             check.node,
-            format_duration(check.at_ns),
-            format_duration(check.took_ns),
+            time_text(check.at_ns),
+            time_text(check.took_ns),
             verdict,
         ),
         note="" if check.passed else check.message,
@@ -185,11 +189,11 @@ def _verdict(report: RunReport) -> Text:
             return Text("still running", "bold yellow")
         case "killed":
             return Text(
-                f"killed at {format_duration(report.end_ns)}: nobody was left to say why",
+                f"killed at {time_text(report.end_ns)}: nobody was left to say why",
                 "bold red",
             )
         case "interrupted":
-            return Text(f"interrupted at {format_duration(report.end_ns)}", "bold yellow")
+            return Text(f"interrupted at {time_text(report.end_ns)}", "bold yellow")
         case _:
             head = report.finding.split("\n", maxsplit=1)[0]
             return Text(f"ended by an error: {head}" if head else "ended by an error", "bold red")

@@ -23,7 +23,6 @@ def commands() -> typer.Typer:
 def list_(*, runs: RunsOption = RUNS, json: JsonOption = False) -> None:
     """List all runs: how each ended, its seed, its virtual and host time."""
     # Imported here, so that other commands do not wait for it.
-    from windtunnel.model.units import format_duration  # noqa: PLC0415
     from windtunnel.store.run_reader import list_runs  # noqa: PLC0415
     from windtunnel.ui import screen  # noqa: PLC0415
     from windtunnel.ui.report import read_report, state_text  # noqa: PLC0415
@@ -44,7 +43,7 @@ def list_(*, runs: RunsOption = RUNS, json: JsonOption = False) -> None:
                     state_text(report.state),
                     str(len(report.failures) or ""),
                     "" if report.seed is None else str(report.seed),
-                    format_duration(report.end_ns),
+                    screen.time_text(report.end_ns),
                     "" if report.wall_host_s is None else f"{report.wall_host_s:.1f} s",
                 )
             )

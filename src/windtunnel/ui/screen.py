@@ -15,6 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from windtunnel.model.units import format_duration
 from windtunnel.ui.failures import close_stdout
 
 NOTE_INDENT = "      "
@@ -101,3 +102,14 @@ def _print_note(console: Console, text: str) -> None:
         return
     for line in textwrap.wrap(text, max(console.width - len(NOTE_INDENT), 20)) or [""]:
         console.print(Text(NOTE_INDENT + line, "red"))
+
+
+def time_text(time_ns: int) -> str:
+    """Write virtual time for people: "0 s", "20.000 ms", "1 h 02 min 00 s"."""
+    return format_duration(time_ns) if time_ns else "0 s"
+
+
+def speed_text(virtual_ns: int, host_s: float) -> str:
+    """Write how fast virtual time went: "158 x real time"."""
+    speed = virtual_ns / 1e9 / host_s if host_s > 0 else 0.0
+    return f"{speed:.0f} x real time" if speed >= 10 else f"{speed:.1f} x real time"
