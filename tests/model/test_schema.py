@@ -6,7 +6,11 @@ import sys
 import jsonschema
 import pytest
 
+from model.conftest import load_text
 from repository import REPOSITORY
+from windtunnel.model.flatten import lab_to_yaml
+from windtunnel.model.graph import lab_to_svg
+from windtunnel.model.load import load_lab
 from windtunnel.model.schema import json_schema
 from windtunnel.model.yamltree import parse_yaml
 
@@ -27,6 +31,20 @@ def test_the_shipped_schema_is_that_of_the_models():
 def test_every_example_fits_the_schema(path):
     lab = parse_yaml(path.read_text(), file=str(path)).root.value
     jsonschema.Draft202012Validator(json_schema()).validate(lab)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.parent.name)
+def test_every_example_loads_and_so_does_its_flat_form(path):
+    def list_directory(name):
+        root = path.parent / name
+        return [str(file.relative_to(root)) for file in root.rglob("*") if file.is_file()]
+
+    def read(name):
+        return (path.parent / name).read_bytes()
+
+    lab = load_lab(path.read_text(), file=str(path), read=read, list_directory=list_directory)
+    assert load_text(lab_to_yaml(lab)) == lab
+    assert lab_to_svg(lab).startswith("<svg")
 
 
 def test_the_schema_refuses_what_the_loader_refuses():
