@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from windtunnel.errors import HostError, UsageError
-from windtunnel.images.build import build_source, failure_lines
+from windtunnel.images.build import build_source, failure_lines, sweep_dead_builds
 from windtunnel.images.kernels import Phase, list_kernels, load_recipe
 from windtunnel.images.sources import tree_source
 
@@ -189,6 +189,14 @@ def test_the_next_build_removes_what_dead_builders_left(cache, tree, ingredients
     (cache / "kernels" / ".locks" / "000000000000").touch()
     build(tree, ingredients)
     assert not dead.exists()
+
+
+def test_sweeping_leaves_a_running_build_alone(cache, tree, ingredients):
+    def sweep(step):
+        if step.phase is Phase.CONFIGURE:
+            sweep_dead_builds()
+
+    assert build(tree, ingredients, progress=sweep).objects == 3
 
 
 def test_a_callback_that_raises_ends_the_build_and_leaves_nothing(cache, tree, ingredients):

@@ -123,7 +123,7 @@ def build_source(
         if cached and not keep_tree:
             progress(Progress(Phase.DONE, f"{cached.name} is cached"))
             return cached
-        _sweep(cache)
+        sweep_dead_builds()
         work = cache / f".building-{key}"
         shutil.rmtree(work, ignore_errors=True)
         _require_space(cache, source)
@@ -168,6 +168,19 @@ def failure_lines(log: Iterable[str]) -> list[str]:
     kept = deque((line.rstrip() for line in log), maxlen=_LINES_KEPT)
     faults = [line for line in kept if _FAULT.search(line)]
     return faults[:_LINES_SHOWN] or list(kept)[-_LINES_SHOWN:]
+
+
+def sweep_dead_builds() -> None:
+    """Remove the work of builders that were killed: folders whose lock nobody holds."""
+    cache = kernel_cache()
+    for folder in cache.glob(".building-*"):
+        lock = cache / ".locks" / folder.name.removeprefix(".building-")
+        try:
+            with lock.open("a") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            continue  # being built, right now
 
 
 class _Build:
@@ -355,18 +368,6 @@ def _require_space(cache: Path, source: Source) -> None:
             f"{cache} has {free / 1e9:.1f} GB free; a build needs {needed / 1e9:.1f} GB",
             hint="free some space, or set XDG_CACHE_HOME to a larger disk",
         )
-
-
-def _sweep(cache: Path) -> None:
-    """Remove the work of builders that died: folders whose lock nobody holds."""
-    for folder in cache.glob(".building-*"):
-        lock = cache / ".locks" / folder.name.removeprefix(".building-")
-        try:
-            with lock.open("a") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-        except OSError:
-            continue  # being built, right now
 
 
 def _publish(work: Path, folder: Path, *, keep_tree: bool) -> Path:
