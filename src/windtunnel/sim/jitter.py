@@ -27,20 +27,20 @@ _PARETO_EXPONENT = 3.0  # the mean is then 1.5, and the deviation sqrt(3)/2
 @cache
 def delay_table(distribution: Distribution) -> tuple[int, ...]:
     """The table of a distribution: `TABLE_SIZE` integers, -32768 to 32767."""
-    match distribution:
-        case Distribution.UNIFORM:
-            # the middle of each of TABLE_SIZE equal parts of -1 to 1
-            step = 2 * SCALE // TABLE_SIZE
-            return tuple(step * at - SCALE + step // 2 for at in range(TABLE_SIZE))
-        case Distribution.NORMAL:
-            return tuple(_clipped(value) for value in _normal())
-        case Distribution.PARETO:
-            return tuple(_pareto(1.0 - at / TABLE_SIZE) for at in range(TABLE_SIZE))
-        case Distribution.PARETONORMAL:
-            return tuple(
-                _clipped(_truncated_quarter(normal + 3 * _pareto(1.0 - at / TABLE_SIZE)))
-                for at, normal in enumerate(_normal())
-            )
+    if distribution is Distribution.UNIFORM:
+        # the middle of each of TABLE_SIZE equal parts of -1 to 1
+        step = 2 * SCALE // TABLE_SIZE
+        return tuple(step * at - SCALE + step // 2 for at in range(TABLE_SIZE))
+    if distribution is Distribution.NORMAL:
+        return tuple(_clipped(value) for value in _normal())
+    pareto = [_pareto(1.0 - at / TABLE_SIZE) for at in range(TABLE_SIZE)]
+    if distribution is Distribution.PARETO:
+        return tuple(pareto)
+    # one part normal, three parts Pareto
+    return tuple(
+        _clipped(_truncated_quarter(normal + 3 * heavy))
+        for normal, heavy in zip(_normal(), pareto, strict=True)
+    )
 
 
 def _normal() -> list[int]:
