@@ -131,7 +131,11 @@ def _write_traceback(text: str) -> Path | None:
 
 def _recorded() -> str:
     path = _run_folder.get()
-    return "" if path is None else f"\n  what was recorded until then is in {path}"
+    if path is None:
+        return ""
+    shown = os.path.relpath(path)
+    shown = str(path) if shown.startswith("..") else shown
+    return f"\n  what was recorded until then: windtunnel runs show {shown}"
 
 
 def _excerpt(where: Where) -> list[str]:

@@ -10,10 +10,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
 from windtunnel.engine.hostclock import monotonic_host_s
@@ -49,6 +47,7 @@ class RunProgress:
         """Show that lab time has come so far."""
         if now_ns >= 0 and self._began_host_s is None:
             self._began_host_s = monotonic_host_s()
+            self._doing = ""
         self._now_ns = now_ns
         self._draw()
 
@@ -61,31 +60,25 @@ class RunProgress:
         if self._live is not None:
             self._live.update(self._picture(), refresh=True)
 
-    def _picture(self) -> Table:
-        grid = Table.grid(padding=(0, 2))
+    def _picture(self) -> Group:
         now_ns = self._now_ns
+        head = Text(self._lab, "bold", no_wrap=True, overflow="ellipsis")
         if now_ns is None or now_ns < 0:
-            state = "booting" if now_ns is None else "setting up"
-            grid.add_row(Text(self._lab, "bold"), Text(state, "dim"))
-            return grid
-        cells: list[Text | ProgressBar] = [Text(self._lab, "bold")]
+            return Group(head.append("  booting" if now_ns is None else "  setting up", "dim"))
         if self._stop_ns:
-            done = min(now_ns, self._stop_ns)
-            cells.append(ProgressBar(total=self._stop_ns, completed=done, width=BAR_COLUMNS))
-            time = f"{time_text(now_ns)} of {time_text(self._stop_ns)}"
+            head.append("  ").append_text(_bar(now_ns, self._stop_ns))
+            head.append(f"  {time_text(now_ns)} of {time_text(self._stop_ns)}", "not bold")
         else:
-            time = time_text(now_ns)
-        grid.add_row(*cells, Text(time), Text(self._speed(now_ns), "cyan"))
-        lines = Table.grid()
-        lines.add_row(grid)
-        lines.add_row(Text(f"  {self._doing}", "dim", overflow="ellipsis", no_wrap=True))
-        return lines
+            head.append(f"  {time_text(now_ns)}", "not bold")
+        below = Text("  ", no_wrap=True, overflow="ellipsis")
+        below.append(self._speed(now_ns), "cyan").append(self._doing, "dim")
+        return Group(head, below)
 
     def _speed(self, now_ns: int) -> str:
         if self._began_host_s is None:
             return ""
         host_s = monotonic_host_s() - self._began_host_s
-        return speed_text(now_ns, host_s) if host_s > _SPEED_AFTER_HOST_S else ""
+        return f"{speed_text(now_ns, host_s)}  " if host_s > _SPEED_AFTER_HOST_S else ""
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -101,3 +94,8 @@ class RunProgress:
     ) -> None:
         if self._live is not None:
             self._live.stop()
+
+
+def _bar(now_ns: int, stop_ns: int) -> Text:
+    done = min(BAR_COLUMNS, BAR_COLUMNS * now_ns // stop_ns)
+    return Text("━" * done, "green").append("─" * (BAR_COLUMNS - done), "dim")

@@ -116,8 +116,13 @@ def _check(event: Event) -> Check:
     )
 
 
-def print_report(report: RunReport) -> None:
-    """Write the table of a run and what it comes to."""
+def print_report(report: RunReport, *, finding: bool = True) -> None:
+    """Write the table of a run and what it comes to.
+
+    Args:
+        report: what to write.
+        finding: whether to write what stopped it; False when it is said elsewhere.
+    """
     console = screen.out()
     seed = "" if report.seed is None else f", seed {report.seed}"
     kernel = f", Linux {report.kernel}" if report.kernel[:1].isdigit() else ""
@@ -131,6 +136,8 @@ def print_report(report: RunReport) -> None:
         )
     console.print()
     console.print(_verdict(report))
+    if finding and report.state == "error":
+        console.print(Text(report.finding, "red"))
     for name, value in _facts(report):
         console.print(f"{name:{_NAME_COLUMNS}}{value}")
 
@@ -195,8 +202,7 @@ def _verdict(report: RunReport) -> Text:
         case "interrupted":
             return Text(f"interrupted at {time_text(report.end_ns)}", "bold yellow")
         case _:
-            head = report.finding.split("\n", maxsplit=1)[0]
-            return Text(f"ended by an error: {head}" if head else "ended by an error", "bold red")
+            return Text(f"ended by an error at {time_text(report.end_ns)}", "bold red")
 
 
 _STATE_STYLES = {

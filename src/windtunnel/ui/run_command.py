@@ -94,7 +94,7 @@ def run(
     if json:
         screen.print_json(report.to_json())
     elif not quiet or report.state != "passed":
-        print_report(report)
+        print_report(report, finding=False)  # it follows, with its remedy
     if session.error is not None:
         failures.print_error(session.error)
         return session.error.exit_status
