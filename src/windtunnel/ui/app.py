@@ -17,8 +17,10 @@ from windtunnel.ui import (
     exec_command,
     kernel_commands,
     lab_commands,
+    replay_command,
     run_command,
     runs_commands,
+    verify_command,
 )
 from windtunnel.ui.options import examples
 from windtunnel.version import VERSION
@@ -48,6 +50,8 @@ def build() -> typer.Typer:
         # its own parser does all, --help too
         context_settings={"ignore_unknown_options": True, "help_option_names": []},
     )(_exec)
+    app.command("verify", epilog=verify_command.EPILOG)(verify_command.verify)
+    app.command("replay", epilog=replay_command.EPILOG)(replay_command.replay)
     app.add_typer(lab_commands.commands(), name="lab")
     app.add_typer(kernel_commands.commands(), name="kernel")
     app.add_typer(runs_commands.commands(), name="runs")
