@@ -486,3 +486,11 @@ def test_a_template_cannot_reach_python(errors_of):
     text = "name: x\nnodes: {r1: {exec: ['{{ node.__class__.__mro__ }}']}}"
     (error,) = errors_of(text)
     assert "access to attribute '__class__' of 'NodeView' object is unsafe" in error
+
+
+def test_a_lab_that_is_wrong_in_thousands_of_places_is_refused_in_seconds(errors_of):
+    nodes = "".join(f"  node{i}: {{}}\n" for i in range(2_000))
+    links = "".join(f"  - [nod{i}, nod{i + 1}]\n" for i in range(2_000))
+    errors = errors_of(f"name: x\nnodes:\n{nodes}links:\n{links}")
+    assert len(errors) == 100
+    assert errors[0].startswith("lab.yaml:2004:6: no node 'nod0'\n  did you mean")

@@ -10,11 +10,12 @@ said about a text that is no lab; all others are collected and raised together.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 from windtunnel.errors import LabFileError, LabFileErrors
 from windtunnel.model import actions
 from windtunnel.model.addressing import wire
-from windtunnel.model.check import find_problems
+from windtunnel.model.check import PROBLEMS_MAX, find_problems
 from windtunnel.model.contents import Contents, ListDirectory, Read
 from windtunnel.model.lab import LabSpec, LinkSpec, NetworkSpec, NodeSpec
 from windtunnel.model.locate import Origins
@@ -43,7 +44,8 @@ def load_lab(text: str, *, file: str, read: Read, list_directory: ListDirectory)
         The lab, complete and checked; its `source` is `text`.
 
     Raises:
-        LabFileErrors: everything that is wrong, each with file, line and column.
+        LabFileErrors: everything that is wrong (the first hundred), each with
+            file, line and column.
         LabFileError: the text is not YAML.
     """
     document = parse_yaml(text, file=file)
@@ -156,7 +158,7 @@ def _nodes(
 # All that is wrong, in the order of the file; the same thing found twice (by a
 # kind that many nodes share) is said once.
 def _raise_all(spec: LabSpec, problems: list[Problem], origins: Origins) -> None:
-    found = [*problems, *find_problems(spec)]
+    found = [*problems, *islice(find_problems(spec), PROBLEMS_MAX)][:PROBLEMS_MAX]
     if not found:
         return
     errors = {str(error): error for error in map(origins.explain, found)}

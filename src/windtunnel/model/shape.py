@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from windtunnel.errors import LabFileError, LabFileErrors
+from windtunnel.model.check import PROBLEMS_MAX
 from windtunnel.model.nearmiss import hint_for
 from windtunnel.model.schema import LabPart, json_schema
 from windtunnel.model.yamltree import Document
@@ -25,8 +26,6 @@ _TYPE_NAMES = {
     "dict_type": "a mapping",
     "model_type": "a mapping",
 }
-# A file may be so wrong that listing everything helps nobody.
-ERRORS_MAX = 100
 
 
 def read_shape(document: Document) -> LabPart:
@@ -49,7 +48,7 @@ def read_shape(document: Document) -> LabPart:
     try:
         return LabPart.model_validate(value)
     except ValidationError as error:
-        details = error.errors(include_url=False)[:ERRORS_MAX]
+        details = error.errors(include_url=False)[:PROBLEMS_MAX]
         errors = [_explain(detail, document) for detail in details]
         errors.sort(key=lambda one: (one.where.line, one.where.column) if one.where else (0, 0))
         raise LabFileErrors(errors) from error
