@@ -405,6 +405,76 @@ WRONG = {
         "defaults: {files: {/x: {base64: '*'}}}",
         "lab.yaml:4:33: not base64: Only base64 data is allowed",
     ),
+    "two interfaces of one name on a network": (
+        "networks: {lan: {members: ['r1:eth0', {endpoint: 'r1:eth0', ip: []}]}}",
+        (
+            "lab.yaml:4:50: the node 'r1' has two interfaces 'eth0'\n"
+            "  the other one is at lab.yaml:4:28; give one of them another name"
+        ),
+    ),
+    "an address twice on a network": (
+        (
+            "networks: {lan: {members: [{endpoint: r1, ip: 10.5.0.1/24}, "
+            "{endpoint: r2, ip: [10.5.0.1/24]}]}}"
+        ),
+        (
+            "lab.yaml:4:81: the address 10.5.0.1 of r2:eth0 is also that of r1:eth0\n"
+            "  the other one is at lab.yaml:4:47; change one of the two"
+        ),
+    ),
+    "more jitter than delay for a member": (
+        "networks: {lan: {delay: 1 ms, members: [{endpoint: r1, jitter: 2 ms}]}}",
+        (
+            "lab.yaml:4:64: the jitter 2 ms is more than the delay 1 ms\n"
+            "  a packet cannot arrive before it was sent: raise the delay or lower the jitter"
+        ),
+    ),
+    "more jitter than delay on a network": (
+        "networks: {lan: {jitter: 2 ms, members: [r1]}}",
+        (
+            "lab.yaml:4:26: the jitter 2 ms is more than the delay 0 s\n"
+            "  a packet cannot arrive before it was sent: raise the delay or lower the jitter"
+        ),
+    ),
+    "an mtu of a network that is none": (
+        "networks: {lan: {mtu: 99999}}",
+        "lab.yaml:4:23: the mtu 99999 is not 68 to 65535",
+    ),
+    "a network name that is none": (
+        "networks: {a/b: {}}",
+        "lab.yaml:4:12: 'a/b' cannot name a network\n  use letters, digits, '-', '_' and '.'",
+    ),
+    "an empty step": (
+        "steps: [{at: 1 s, node: r1, wait_for: ' ', within: 1 s}]",
+        "lab.yaml:4:39: the command is empty\n  write a shell command line",
+    ),
+    "a mapping where text should be": (
+        "nodes2: 1\nroot: {a: b}",
+        "lab.yaml:5:7: root must be text, not a mapping",
+    ),
+    "a list where a mapping should be": (
+        "kinds: [a, b]",
+        "lab.yaml:4:8: kinds must be a mapping, not a list of 2",
+    ),
+    "nothing where a list should be": (
+        "links:",
+        "lab.yaml:4:7: links must be a list, not empty",
+    ),
+    "a number where text should be": (
+        "defaults: {exec: [7]}",
+        "lab.yaml:4:19: defaults.exec.0 must be text, not 7\n  put it in quotes",
+    ),
+    "one end of a link": (
+        "links: [[r1]]",
+        (
+            "lab.yaml:4:9: links.0.endpoints: List should have at least 2 items after validation, "
+            "not 1, and it is a list of 1"
+        ),
+    ),
+    "a directory without source": (
+        "defaults: {files: {/etc/: text}}",
+        "lab.yaml:4:27: '/etc/' is a directory\n  give a source, or a path of a file",
+    ),
     "a root that is no path": (
         "root: debian",
         "lab.yaml:4:7: the root 'debian' is not an absolute path",
@@ -480,6 +550,23 @@ def test_a_template_with_a_syntax_error_is_named_with_its_line(errors_of):
     files = {"frr.j2": b"line 1\n{% if %}\n"}
     (error,) = errors_of("name: x\nnodes: {r1: {files: {/x: {template_file: frr.j2}}}}", files)
     assert error.startswith("frr.j2:2: the template fails for node 'r1': Expected an expression")
+
+
+def test_a_template_file_that_is_no_text_is_named(errors_of):
+    files = {"x.j2": b"abc\xff"}
+    (error,) = errors_of("name: x\nnodes: {r1: {files: {/x: {template_file: x.j2}}}}", files)
+    assert error == (
+        "lab.yaml:2:42: the template x.j2 is not UTF-8 text: invalid start byte at byte 3\n"
+        "  use source: for a file without template"
+    )
+
+
+def test_a_template_that_divides_by_zero_is_an_error_of_the_lab(errors_of):
+    (error,) = errors_of("name: x\nnodes: {r1: {exec: ['{{ 1 / 0 }}']}}")
+    assert error == (
+        "lab.yaml:2:21: the template fails for node 'r1' in line 1: division by zero\n"
+        "  (ZeroDivisionError)"
+    )
 
 
 def test_a_template_cannot_reach_python(errors_of):

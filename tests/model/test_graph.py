@@ -133,6 +133,17 @@ def test_the_picture_has_light_and_dark_colours_and_is_always_the_same():
     assert lab_to_svg(load_text(LAB)) == text
 
 
+def test_a_link_of_a_node_with_itself_is_a_loop_above_it():
+    text = lab_to_svg(load_text("name: x\nnodes: {r1: }\nlinks: [[r1, r1]]"))
+    assert ">eth0, eth1</text>" in text
+    assert " C" in text
+
+
+def test_a_very_large_lab_is_drawn_in_rows():
+    points = laid_out(1_100, [(i, (i * 7 + 1) % 1_100) for i in range(1_100)])
+    assert overlapping(points[:200]) == []
+
+
 def test_an_empty_lab_is_a_picture_with_a_title():
     root = ET.fromstring(lab_to_svg(load_text("name: nothing")))
     texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
