@@ -120,7 +120,7 @@ class Process:
         """Tie it to what the agent started; done by its node."""
         self._remote = remote
 
-    def _take(self, data: bytes, stderr: bool) -> None:  # noqa: FBT001 - the agent's callback
+    def _take(self, data: bytes, stderr: bool) -> None:
         (self._stderr if stderr else self._stdout).extend(data)
 
     @property
@@ -238,6 +238,10 @@ class Process:
     def write(self, data: str | bytes) -> None:
         """Give it input; it must have been started with `stdin=True`."""
         self._agent.feed(self._own, data.encode() if isinstance(data, str) else data)
+
+    def resize(self, *, rows: int, columns: int) -> None:
+        """Tell its terminal its size, in characters; it must have been started with one."""
+        self._agent.resize(self._own, rows=rows, columns=columns)
 
     def close_stdin(self) -> None:
         """Let it see the end of its input."""

@@ -126,10 +126,14 @@ class LabRun:
     def _passed(self) -> bool:
         return all(check.passed or not check.judged for check in self._checks)
 
-    def _run_timeline(self) -> None:
+    def timeline(self) -> Timeline:
+        """All processes and steps of the lab, each at its time; for whoever lets time pass."""
         tasks = [self._process_task(spec) for spec in self._spec.processes]
         tasks += [self._step_task(step) for step in self._spec.steps]
-        timeline = Timeline(self._world, tasks)
+        return Timeline(self._world, tasks)
+
+    def _run_timeline(self) -> None:
+        timeline = self.timeline()
         try:
             timeline.run(until_ns=self._spec.stop_ns)
         except IdleError:

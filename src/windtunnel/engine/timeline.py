@@ -62,14 +62,21 @@ class Timeline:
 
         Tasks that are left then are closed, as generators are.
         """
-        while self._waits:
-            if self._go_on():
-                continue
-            if until_ns is not None and self._world.now_ns >= until_ns:
-                break
-            self._pass_time(until_ns)
+        self.advance(lambda: self.finished, until_ns=until_ns)
         for task in self._waits:
             task.close()
+
+    def advance(self, condition: Condition, *, until_ns: int | None = None) -> None:
+        """Let time pass and tasks go on until `condition` holds or `until_ns` is reached.
+
+        Tasks that are left then go on with the next call.
+        """
+        while True:
+            if self._go_on():
+                continue
+            if condition() or (until_ns is not None and self._world.now_ns >= until_ns):
+                return
+            self._pass_time(until_ns, condition)
 
     def _ready(self, wait: Wait) -> bool:
         if wait.condition is not None and wait.condition():
@@ -86,14 +93,15 @@ class Timeline:
                 del self._waits[task]
         return bool(ready)
 
-    def _pass_time(self, until_ns: int | None) -> None:
+    def _pass_time(self, until_ns: int | None, condition: Condition) -> None:
         conditions = [w.condition for w in self._waits.values() if w.condition is not None]
+        conditions.append(condition)
         times = [w.until_ns for w in self._waits.values() if w.until_ns is not None]
         if until_ns is not None:
             times.append(until_ns)
 
         def any_holds() -> bool:
-            return any(condition() for condition in conditions)
+            return any(holds() for holds in conditions)
 
         if times:
             limit_ns = max(min(times) - self._world.now_ns, 0)
