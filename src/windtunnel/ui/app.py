@@ -20,6 +20,7 @@ from windtunnel.ui import (
     replay_command,
     run_command,
     runs_commands,
+    shell_command,
     verify_command,
 )
 from windtunnel.ui.options import examples
@@ -51,6 +52,7 @@ def build() -> typer.Typer:
         context_settings={"ignore_unknown_options": True, "help_option_names": []},
     )(_exec)
     app.command("verify", epilog=verify_command.EPILOG)(verify_command.verify)
+    app.command("shell", epilog=shell_command.EPILOG)(shell_command.shell)
     app.command("replay", epilog=replay_command.EPILOG)(replay_command.replay)
     app.add_typer(lab_commands.commands(), name="lab")
     app.add_typer(kernel_commands.commands(), name="kernel")
