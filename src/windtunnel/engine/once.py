@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import sys
 from dataclasses import asdict, dataclass
@@ -35,6 +36,8 @@ class OnceRequest:
         kernel: path of the kernel's program.
         read, write, trust_guest, watchdog_host_s, kernel_words: see `WorldOptions`.
         processors: of the host, that this process may use; the guest gets the first.
+        open_files: soft limit of this process; None leaves it.
+        stack_bytes: the same for the stack.
         log_grants: see `SessionRequest`.
     """
 
@@ -47,6 +50,8 @@ class OnceRequest:
     watchdog_host_s: float = 60.0
     kernel_words: tuple[str, ...] = ()
     processors: tuple[int, ...] = ()
+    open_files: int | None = None
+    stack_bytes: int | None = None
     log_grants: bool = False
 
 
@@ -74,6 +79,8 @@ def run_once(request: OnceRequest) -> OnceReport:
     """Run it in this process, which is then good for nothing else."""
     if request.processors:
         os.sched_setaffinity(0, request.processors)
+    _limit(resource.RLIMIT_NOFILE, request.open_files)
+    _limit(resource.RLIMIT_STACK, request.stack_bytes)
     try:
         spec = flat_spec(request.lab_text, file=request.output)
         options = WorldOptions(
@@ -102,6 +109,12 @@ def run_once(request: OnceRequest) -> OnceReport:
     # A kernel that dies at the same instant each time is a result like any other.
     status = 0 if isinstance(error_of_run, GuestError) else error_of_run.exit_status
     return OnceReport(session.state, end_ns, session.wall_host_s, str(error_of_run), status)
+
+
+def _limit(number: int, soft: int | None) -> None:
+    if soft is not None:
+        _, hard = resource.getrlimit(number)
+        resource.setrlimit(number, (soft if hard < 0 else min(soft, hard), hard))
 
 
 def read_request(text: str) -> OnceRequest:

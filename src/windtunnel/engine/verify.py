@@ -47,6 +47,8 @@ _HASH_SEED_STEP = 2654435761  # prime: no two runs share a hash seed
 _LANGUAGES = ("C.UTF-8", "de_DE.UTF-8", "ja_JP.UTF-8", "tr_TR.UTF-8")
 _ZONES = ("UTC", "Asia/Kathmandu", "America/St_Johns", "Australia/Lord_Howe")
 _UMASKS = (0o022, 0o077, 0o002, 0o027)
+_OPEN_FILES = (1024, 4096, 512)
+_STACKS_BYTES = (8 << 20, 16 << 20, 4 << 20)
 _DEPTHS = 4
 _NOISE_BYTES = 997
 _ENVIRONMENT_KEPT = ("HOME", "PATH", "PYTHONPATH", "USER", "LOGNAME", "VIRTUAL_ENV")
@@ -65,6 +67,8 @@ class Conditions:
         environment: of our own process.
         depth: how many folders below the common one the current directory lies.
         umask: of our own process.
+        open_files: its soft limit of open files.
+        stack_bytes: its soft limit of the stack.
     """
 
     number: int
@@ -74,6 +78,8 @@ class Conditions:
     environment: Mapping[str, str]
     depth: int
     umask: int
+    open_files: int
+    stack_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +225,8 @@ def _all_conditions(times: int) -> Iterator[Conditions]:
             environment=environment,
             depth=index % _DEPTHS,
             umask=_UMASKS[index % len(_UMASKS)],
+            open_files=_OPEN_FILES[index % len(_OPEN_FILES)],
+            stack_bytes=_STACKS_BYTES[index % len(_STACKS_BYTES)],
         )
 
 
@@ -336,6 +344,8 @@ def _once_request(request: VerifyRequest, conditions: Conditions, output: Path) 
         watchdog_host_s=options.watchdog_host_s,
         kernel_words=options.kernel_words,
         processors=conditions.processors,
+        open_files=conditions.open_files,
+        stack_bytes=conditions.stack_bytes,
         log_grants=True,
     )
 

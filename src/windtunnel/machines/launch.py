@@ -42,6 +42,7 @@ _ADDR_NO_RANDOMIZE = 0x0040000
 _PERSONALITY = 135
 _CLOSE_RANGE_LAST = 0xFFFFFFFF
 _WAKE = (signal.SIGCHLD, signal.SIGTERM)
+_STACK_BYTES = 8 << 20  # what Linux gives by itself
 # A guest's kernel does not resist SIGKILL; this much is for a machine that swaps.
 _KILL_LIMIT_HOST_S = 10.0
 
@@ -263,6 +264,14 @@ def _forget_our_process(cpu: int | None) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.umask(0o022)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # hostfs holds a descriptor for each file that the guest knows: with the usual 1024 a
+    # guest that looks at many would see "Too many open files", and on another host not.
+    _, files_max = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files_max, files_max))
+    # The size of the stack shifts where the kernel lays out its memory.
+    _, stack_max = resource.getrlimit(resource.RLIMIT_STACK)
+    stack_bytes = _STACK_BYTES if stack_max < 0 else min(_STACK_BYTES, stack_max)
+    resource.setrlimit(resource.RLIMIT_STACK, (stack_bytes, stack_max))
     os.setsid()
     if cpu is not None:
         os.sched_setaffinity(0, {cpu})
