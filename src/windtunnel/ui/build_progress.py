@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
@@ -21,11 +21,11 @@ from windtunnel.images.kernels import (
     ensure_kernel,
     estimate_build_host_s,
     find_kernel,
-    version_numbers,
 )
 from windtunnel.ui import screen
 
 _MESSAGE_COLUMNS = 40
+_VERSION = re.compile(r"\d+(\.\d+)*")
 
 
 def kernel_to_boot(name: str | None, *, quiet: bool = False) -> Kernel:
@@ -39,17 +39,18 @@ def kernel_to_boot(name: str | None, *, quiet: bool = False) -> Kernel:
         HostError: there is none, and it cannot be built.
     """
     wanted = name or os.environ.get(KERNEL_VARIABLE)
-    buildable = not wanted or wanted == NEWEST or bool(version_numbers(wanted))
-    if not buildable or "/" in (wanted or "") or Path(wanted or "").is_file():
-        return default_kernel(name)
-    if find_kernel(wanted) is None:
-        minutes = max(1, round(estimate_build_host_s() / 60))
-        sys.stderr.write(
-            f"no kernel has been built for this version of windtunnel yet: building one, "
-            f"once, about {minutes} minutes\n"
-        )
-        return build_shown(lambda show: ensure_kernel(wanted or NEWEST, (), show), quiet=quiet)
-    return default_kernel(name)
+    kernel = find_kernel(wanted)
+    if kernel is not None:
+        return kernel
+    if wanted and wanted != NEWEST and not _VERSION.fullmatch(wanted):
+        return default_kernel(name)  # a key, which says that there is none
+    minutes = max(1, round(estimate_build_host_s() / 60))
+    what = f"no kernel {wanted}" if wanted else "no kernel"
+    sys.stderr.write(
+        f"{what} has been built for this version of windtunnel yet: building it, once, "
+        f"about {minutes} minutes\n"
+    )
+    return build_shown(lambda show: ensure_kernel(wanted or NEWEST, (), show), quiet=quiet)
 
 
 def build_shown(build: Callable[[ProgressCallback], Kernel], *, quiet: bool = False) -> Kernel:

@@ -53,6 +53,12 @@ def run(arguments: Sequence[str]) -> int:
     command = options.command[1:] if options.command[:1] == ["--"] else options.command
     if not command:
         raise UsageError("no command is given", hint="windtunnel exec -- COMMAND ARGUMENT…")
+    node_files = _folder(options.node_files)
+    memory_bytes = _quantity("--mem", options.mem, parse_size)
+    timeout_ns = None
+    if options.timeout:
+        timeout_ns = _quantity("--timeout", options.timeout, parse_duration)
+    env = dict(_setting(text) for text in options.env)
     world = WorldOptions(
         kernel=_kernel(options.kernel),
         read=tuple(options.read),
@@ -65,14 +71,12 @@ def run(arguments: Sequence[str]) -> int:
         argv=command,
         options=world,
         directory=Path.cwd(),
-        node_files=_folder(options.node_files),
-        memory_bytes=_quantity("--mem", options.mem, parse_size),
+        node_files=node_files,
+        memory_bytes=memory_bytes,
         seed=options.seed,
-        env=dict(_setting(text) for text in options.env),
+        env=env,
         stdin=sys.stdin.buffer.read() if options.stdin else None,
-        timeout_ns=_quantity("--timeout", options.timeout, parse_duration)
-        if options.timeout
-        else None,
+        timeout_ns=timeout_ns,
     )
     result = execute(request, _write)
     if result.timed_out:
@@ -126,8 +130,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _kernel(name: str | None) -> Kernel:
-    wanted = name or os.environ.get(KERNEL_VARIABLE)
-    kernel = None if wanted and Path(wanted).is_file() else find_kernel(wanted)
+    kernel = find_kernel(name or os.environ.get(KERNEL_VARIABLE))
     if kernel is None:
         # the slow way, with its progress bars, only where there is something to build
         from windtunnel.ui.build_progress import kernel_to_boot  # noqa: PLC0415

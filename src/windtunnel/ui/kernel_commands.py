@@ -67,9 +67,9 @@ def build(
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Build a kernel for guests, about ten minutes; nothing is built twice.
+    """Build a kernel for guests, unless it is there.
 
-    Prints the path of the kernel's program.
+    It takes about ten minutes, once. Prints the path of the kernel's program.
     """
     # Imported here, so that other commands do not wait for it.
     from windtunnel.images.build import build_kernel  # noqa: PLC0415
@@ -87,7 +87,10 @@ def build(
 
 
 def list_(*, json: JsonOption = False) -> None:
-    """List the kernels that are built; "*" marks what runs boot by default."""
+    """List the kernels that are built.
+
+    "*" marks the one that runs boot by default.
+    """
     from windtunnel.images.kernels import find_kernel, list_kernels  # noqa: PLC0415
     from windtunnel.ui import screen  # noqa: PLC0415
 
@@ -138,9 +141,10 @@ def path(name: NameArgument = None) -> None:
 
 
 def source(name: NameArgument = None) -> None:
-    """Print the path of the unpacked source that a kernel was built from.
+    """Print the path of a kernel's source.
 
-    It is fetched where it is missing; the kernel's own self-tests are in it.
+    It is what the kernel was built from, unpacked, without our patches; fetched
+    where it is missing. The kernel's own self-tests are in it.
     """
     from windtunnel.images.kernels import NEWEST, find_kernel  # noqa: PLC0415
     from windtunnel.images.sources import source_tree  # noqa: PLC0415

@@ -21,7 +21,7 @@ def commands() -> typer.Typer:
 
 
 def list_(*, runs: RunsOption = RUNS, json: JsonOption = False) -> None:
-    """List all runs: how each ended, its seed, its virtual and host time."""
+    """List all runs, and how each ended."""
     # Imported here, so that other commands do not wait for it.
     from windtunnel.store.run_reader import list_runs  # noqa: PLC0415
     from windtunnel.ui import screen  # noqa: PLC0415
@@ -54,7 +54,10 @@ def list_(*, runs: RunsOption = RUNS, json: JsonOption = False) -> None:
 
 
 def show(run: RunArgument, *, runs: RunsOption = RUNS, json: JsonOption = False) -> None:
-    """Show what a run found; also of one that goes on, was interrupted or killed."""
+    """Show what a run found.
+
+    Also while it goes on, and when it was interrupted or killed.
+    """
     from windtunnel.store.run_reader import find_run  # noqa: PLC0415 - as above
     from windtunnel.ui import screen  # noqa: PLC0415
     from windtunnel.ui.report import print_report, read_report  # noqa: PLC0415

@@ -78,8 +78,11 @@ def print_table(headings: Sequence[str], rows: Sequence[Row], *, right: Sequence
         for at, cell in enumerate(cells):
             cell.truncate(widths[at], overflow="ellipsis")
             space = " " * (widths[at] - cell.cell_len)
-            line += Text(space) + cell if at in right else cell + Text(space)
-            line += Text(" " * _GAP)
+            if at in right:
+                line.append(space).append_text(cell)
+            else:
+                line.append_text(cell).append(space)
+            line.append(" " * _GAP)
         line.rstrip()
         console.print(line)
         for text in note.splitlines():

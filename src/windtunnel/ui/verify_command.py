@@ -60,7 +60,7 @@ def verify(
     watchdog: WatchdogOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Run a lab again and again, and see that every run is the same, byte for byte.
+    """Run a lab again and again, and compare every byte.
 
     Each run is a process of its own with another hash seed, processor,
     environment, current directory and umask; half of them run beside busy

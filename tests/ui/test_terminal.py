@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a terminal shows, and what a pipe gets instead."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import struct
+import termios
+
+import pytest
+
+LONG = "a step with a name that is a good deal longer than anybody would like it to be"
+LAB = f"""\
+name: x
+nodes: {{a: {{}}}}
+steps:
+  - {{name: {LONG}, at: 1 s, node: a, cmd: "true"}}
+"""
+
+
+def on_a_terminal(program, *arguments, columns, **environment):
+    """Run the program on a terminal of its own, and give what it shows there."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    program.environment |= environment
+    with program.start(*arguments, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        shown = bytearray()
+        while True:
+            try:
+                part = os.read(ours, 4096)
+            except OSError:  # EIO: the last of theirs is closed
+                break
+            shown += part
+            if not part:
+                break
+    os.close(ours)
+    return process.returncode, shown.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_table_is_cut_to_the_terminals_width(program, columns):
+    program.write("lab.yaml", LAB)
+    _, text = on_a_terminal(program, "lab", "show", "lab.yaml", columns=columns, NO_COLOR="1")
+    lines = [line.replace("\x1b[1m", "").replace("\x1b[0m", "") for line in text.splitlines()]
+    assert [line for line in lines if len(line) > columns] == []
+    assert any("…" in line for line in lines) == (columns == 80)
+
+
+def test_in_a_pipe_nothing_is_cut_or_coloured(program):
+    program.write("lab.yaml", LAB)
+    text = program("lab", "show", "lab.yaml").stdout
+    assert f"1.000 s  {LONG}  a             true\n" in text
+    assert "\x1b" not in text
+
+
+@pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_an_error_is_red_on_a_terminal_unless_colours_are_unwanted(program, environment, coloured):
+    status, text = on_a_terminal(program, "run", "x", columns=80, **environment)
+    assert status == 2
+    assert ("\x1b[1;31mwindtunnel:\x1b[0m there is no file 'x'" in text) == coloured
+    assert ("windtunnel: there is no file 'x'" in text) == (not coloured)
+
+
+def test_tables_have_colours_on_a_terminal(program):
+    _, text = on_a_terminal(program, "doctor", columns=120)
+    assert "\x1b[32m✓ ok\x1b[0m" in text
+    _, text = on_a_terminal(program, "doctor", columns=120, NO_COLOR="1")
+    assert "\x1b[3" not in text
