@@ -75,6 +75,13 @@ def test_a_guests_error_says_where_and_when(guard, capsys):
     assert capsys.readouterr().err == "windtunnel: node r1, at 1.500000000 s: it spins\n  stop it\n"
 
 
+def test_what_was_noted_on_an_errors_way_stands_below_its_remedy(guard, capsys):
+    error = HostError("no", hint="yes")
+    error.add_note("on the way")
+    guard(raising(error))
+    assert capsys.readouterr().err == "windtunnel: no\n  yes\n  on the way\n"
+
+
 def test_a_bug_of_ours_says_so_and_leaves_its_traceback_in_a_file(guard, capsys):
     guard(lambda: 1 // 0)
     text = capsys.readouterr().err

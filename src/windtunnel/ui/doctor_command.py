@@ -8,6 +8,8 @@ from dataclasses import asdict
 from windtunnel.errors import ExitStatus
 from windtunnel.ui.options import JsonOption, examples
 
+_INSTALL = "sudo apt-get install"  # said once, for all packages together
+
 EPILOG = examples("windtunnel doctor")
 
 
@@ -46,22 +48,20 @@ def doctor(*, json: JsonOption = False) -> int:
     )
     console = screen.out()
     console.print()
-    others = [
-        check
+    remedies = [install] if install else []
+    remedies += [
+        check.remedy
         for check in checks
-        if not check.ok and check.remedy and not check.remedy.startswith("sudo apt-get install")
+        if not check.ok and check.remedy and not check.remedy.startswith(_INSTALL)
     ]
-    if install:
-        console.print("to install all that is missing:")
-        console.print(f"  {install}")
-    for check in others:
-        console.print(f"{check.name}: {check.remedy}")
-    if healthy:
-        console.print(
-            Text("nothing that is required is missing", "bold green")
-            if install or others
-            else Text("nothing is missing", "bold green")
-        )
-    else:
+    if remedies:
+        console.print("to mend it:")
+        for remedy in remedies:
+            console.print(f"  {remedy}")
+    if not healthy:
         console.print(Text("something that is required is missing", "bold red"))
+    elif remedies:
+        console.print(Text("nothing that is required is missing", "bold green"))
+    else:
+        console.print(Text("nothing is missing", "bold green"))
     return status

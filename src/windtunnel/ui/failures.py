@@ -93,7 +93,8 @@ def error_text(error: WindtunnelError) -> str:
         lines += _indented(error.hint)
         return "\n".join(lines)
     message = str(error).removesuffix(f"\n  {error.hint}") if error.hint else str(error)
-    return "\n".join([_headline(message), *_indented(error.hint)])
+    notes = "\n".join(getattr(error, "__notes__", ()))
+    return "\n".join([_headline(message), *_indented(error.hint), *_indented(notes)])
 
 
 def _bug(error: BaseException) -> int:

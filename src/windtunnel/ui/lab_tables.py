@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from rich.text import Text
 
-from windtunnel.model.lab import Command, Impairment, LabSpec, LinkChange, Step
+from windtunnel.model.lab import Command, Endpoint, Impairment, LabSpec, LinkChange, Step
 from windtunnel.model.units import duration_text, rate_text, share_text, size_text
 from windtunnel.ui import screen
 from windtunnel.ui.screen import Row, time_text
@@ -37,23 +37,18 @@ def print_lab(spec: LabSpec) -> None:
 
 
 def _interfaces(spec: LabSpec) -> Iterable[Row]:
-    ends = [
-        (end, f"{other.node}:{other.interface}")
-        for link in spec.links
-        for end, other in (link.ends, reversed(link.ends))
-    ]
-    ends += [(end, network.name) for network in spec.networks for end in network.members]
+    ends: dict[str, list[tuple[Endpoint, str]]] = {node.name: [] for node in spec.nodes}
+    for link in spec.links:
+        for end, other in (link.ends, reversed(link.ends)):
+            ends[end.node].append((end, f"{other.node}:{other.interface}"))
+    for network in spec.networks:
+        for end in network.members:
+            ends[end.node].append((end, network.name))
     for node in spec.nodes:
-        name = node.name
-        if node.addresses:
-            yield Row((name, "lo", " ".join(node.addresses), ""))
-            name = ""
-        for end, peer in ends:
-            if end.node == node.name:
-                yield Row((name, end.interface, " ".join(end.addresses), peer))
-                name = ""
-        if name:
-            yield Row((name, "", "", ""))
+        cells = [("lo", " ".join(node.addresses), "")] if node.addresses else []
+        cells += [(end.interface, " ".join(end.addresses), peer) for end, peer in ends[node.name]]
+        for at, (interface, addresses, peer) in enumerate(cells or [("", "", "")]):
+            yield Row((node.name if at == 0 else "", interface, addresses, peer))
 
 
 def _links(spec: LabSpec) -> Iterable[Row]:
