@@ -93,6 +93,7 @@ class LabSetup:
             layers=view.layers,
             shown=view.shown,
             writable=view.writable,
+            top=sorted(os.listdir("/")),
         )
         self._ask(reply, "base", "its namespaces")
 

@@ -21,6 +21,13 @@ from windtunnel.machines.confine import Confinement
 from windtunnel.machines.launch import launch
 
 CONSOLE_TAIL_LINES = 15
+CONSOLE_TAIL_BYTES = 16384
+PANIC_WORDS = "Kernel panic"
+
+QUIET_MAX_NS = 24 * 3600 * 1_000_000_000
+"""A wait without a limit ends when nothing is heard of the guest for a virtual day.
+
+A kernel always has some timer left, so it is never found to sleep for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +73,7 @@ class Guest:
         self._boot = boot
         self._condition: Callable[[], bool] | None = None
         self._flush_planned = False
+        self._last_report_ns = 0
         self._console = ConsoleModel(received=self._receive, wants_flush=self._plan_flush)
         self._device = VhostUserBackend(boot.scratch / uml.CONSOLE_SOCKET, self._console)
         calendar.add_device(self._device)
@@ -107,28 +115,42 @@ class Guest:
             error.add_note("was this kernel built by 'windtunnel kernel build'?")
             raise
 
-    def wait(self, condition: Callable[[], bool], what: str) -> None:
+    def wait(
+        self,
+        condition: Callable[[], bool],
+        what: str,
+        *,
+        quiet_max_ns: int | None = QUIET_MAX_NS,
+    ) -> None:
         """Let virtual time pass until `condition` holds, and not one instant longer.
 
         Args:
             condition: looked at after each report of the agent.
             what: completes "nothing is left to happen while waiting for …".
+            quiet_max_ns: give up when the agent has told nothing for so long;
+                None never does, for waits that end by themselves.
 
         Raises:
-            GuestError: everybody sleeps for ever, so it can never hold.
+            IdleError: it can never hold, or nothing has happened for too long.
         """
+        began_ns = self._calendar.now_ns
+
+        def quiet() -> bool:
+            since_ns = max(began_ns, self._last_report_ns)
+            return quiet_max_ns is not None and self._calendar.now_ns - since_ns > quiet_max_ns
+
         self._condition = condition
         try:
-            if not self._calendar.run(condition):
-                raise IdleError(
-                    f"nothing is left to happen while waiting for {what}: everything sleeps "
-                    "for ever",
-                    node=self.name,
-                    time_ns=self._calendar.now_ns,
-                    hint="give the wait a time limit, or look what the process waits for",
-                )
+            ended = self._calendar.run(lambda: condition() or quiet())
         finally:
             self._condition = None
+        if not ended or not condition():
+            raise IdleError(
+                f"nothing is left to happen while waiting for {what}",
+                node=self.name,
+                time_ns=self._calendar.now_ns - self._calendar.zero_ns,
+                hint="give the wait a time limit, or look what the process waits for",
+            )
 
     def ask(self, reply: Reply, what: str) -> Reply:
         """Wait for an answer; returns it, failed or not."""
@@ -136,12 +158,16 @@ class Guest:
         return reply
 
     def console_tail(self) -> str:
-        """The last lines of its console."""
+        """The last lines of its console; where the kernel panicked, those around its words."""
         try:
-            text = self._boot.console.read_bytes()[-8192:].decode(errors="replace")
+            text = self._boot.console.read_bytes()[-CONSOLE_TAIL_BYTES:].decode(errors="replace")
         except OSError:
             return ""
-        return "\n".join(f"  | {line}" for line in text.splitlines()[-CONSOLE_TAIL_LINES:])
+        lines = text.splitlines()
+        panic = next((at for at, line in enumerate(lines) if PANIC_WORDS in line), None)
+        first = len(lines) - CONSOLE_TAIL_LINES if panic is None else panic
+        shown = lines[max(first, 0) :][:CONSOLE_TAIL_LINES]
+        return "\n".join(f"  | {line}" for line in shown)
 
     def stop(self) -> None:
         """End it at once; may be called again."""
@@ -152,6 +178,7 @@ class Guest:
         return self._process.poll() is None
 
     def _receive(self, data: bytes) -> None:
+        self._last_report_ns = self._calendar.now_ns
         self.agent.receive(data)
 
     def _changed(self) -> None:

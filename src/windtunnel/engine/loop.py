@@ -134,6 +134,8 @@ class Calendar:
         self._devices: list[VhostUserBackend] = []
         self._failure: WindtunnelError | None = None
         self.grants = 0
+        self.zero_ns = 0
+        """World time that messages call 0."""
         self._selector = selectors.DefaultSelector()
         self._watched: dict[VhostUserBackend, list[socket.socket]] = {}
         size = SharedSchedule.size_bytes(GUESTS_MAX)
@@ -423,7 +425,7 @@ class Calendar:
         seat.state = SeatState.GONE
         self._failure = GuestLostError(
             f"the kernel of {seat.name} has died; its console said last:\n{seat.last_words()}",
-            time_ns=self.agenda.now_ns,
+            time_ns=self.agenda.now_ns - self.zero_ns,
             hint="the run folder keeps the whole console",
         )
 
@@ -464,7 +466,7 @@ class Calendar:
     def _poll(self) -> None:
         """Wait until something arrives, and handle it; watch over who runs."""
         began_host_s = monotonic_host_s()
-        last_ns = self._shared.current_time_ns
+        last_seen = self._glimpse()
         while True:
             self._beat(began_host_s)
             ready = self._selector.select(POLL_HOST_S)
@@ -476,12 +478,17 @@ class Calendar:
             self._check_life()
             if self._failure is not None:
                 return
-            reached_ns = self._shared.current_time_ns
-            if reached_ns != last_ns:
-                last_ns, began_host_s = reached_ns, monotonic_host_s()
+            seen = self._glimpse()
+            if seen != last_seen:
+                last_seen, began_host_s = seen, monotonic_host_s()
             limit_host_s = self._watchdog_host_s if self._running else BOOT_HOST_S
             if monotonic_host_s() - began_host_s > limit_host_s:
                 raise self._stuck(limit_host_s)
+
+    def _glimpse(self) -> tuple[int, RunningTask | None]:
+        """What a guest that computes changes all the time, unless it spins."""
+        task = self._shared.running_task(self._running.number) if self._running else None
+        return self._shared.current_time_ns, task
 
     def _beat(self, now_host_s: float) -> None:
         if self._heartbeat is not None and now_host_s - self._last_beat_host_s > BEAT_HOST_S:
@@ -514,7 +521,7 @@ class Calendar:
         return GuestStuckError(
             f"virtual time has stood still for {limit_host_s:.0f} s of host time: {doing}",
             node=node or seat.name,
-            time_ns=self._shared.current_time_ns,
+            time_ns=self._shared.current_time_ns - self.zero_ns,
             hint="a program that computes without any syscall stops the clock; "
             "raise the limit with --watchdog if it only needs longer",
         )

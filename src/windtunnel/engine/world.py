@@ -92,7 +92,6 @@ class World:
         self._scratch = new_scratch()
         self._closed = False
         self._namespaces: Mapping[int, str] = {}
-        self._zero_ns = ZERO_NS
         self._heartbeat = options.heartbeat
         self._grants_log = None if options.grants is None else GrantsLog(options.grants)
         self._calendar = Calendar(
@@ -103,6 +102,7 @@ class World:
             heartbeat=self._beat if options.heartbeat is not None else None,
             grants=None if self._grants_log is None else self._grants_log.add,
         )
+        self._calendar.zero_ns = ZERO_NS
         self._guest: Guest | None = None
         try:
             self._begin(options)
@@ -146,9 +146,9 @@ class World:
             for link in spec.links
         }
         self._run_exec()
-        while self._zero_ns < self._calendar.now_ns:
-            self._zero_ns += SECOND_NS
-        self._calendar.run_until(self._zero_ns)
+        while self._calendar.zero_ns < self._calendar.now_ns:
+            self._calendar.zero_ns += SECOND_NS
+        self._calendar.run_until(self._calendar.zero_ns)
         self._recorder.event(0, "lab-begin", lab=spec.name, seed=spec.seed)
 
     def _run_exec(self) -> None:
@@ -178,7 +178,7 @@ class World:
 
     def lab_time(self, world_ns: int) -> int:
         """Lab time of a world time."""
-        return world_ns - self._zero_ns
+        return world_ns - self._calendar.zero_ns
 
     def sleep(self, duration: Duration) -> None:
         """Let virtual time pass."""
@@ -187,7 +187,7 @@ class World:
     def run_until_ns(self, time_ns: int) -> None:
         """Let time pass until lab time `time_ns`; no effect if that is past."""
         self._check_open()
-        world_ns = time_ns + self._zero_ns
+        world_ns = time_ns + self._calendar.zero_ns
         if world_ns > self._calendar.now_ns:
             self._calendar.run_until(world_ns)
 
@@ -199,7 +199,7 @@ class World:
             what: completes "nothing is left to happen while waiting for …".
 
         Raises:
-            GuestError: it can never hold, since everything sleeps for ever.
+            IdleError: it can never hold, or nothing was heard for a virtual day.
         """
         self._open_guest.wait(condition, what)
 
@@ -214,7 +214,7 @@ class World:
         self._check_open()
         appointment = self._calendar.at(self._calendar.now_ns + limit_ns, end)
         try:
-            self.wait(lambda: over or condition(), what)
+            self._open_guest.wait(lambda: over or condition(), what, quiet_max_ns=None)
         finally:
             appointment.cancel()
         return condition()

@@ -139,6 +139,7 @@ class AgentChannel:
         layers: Sequence[str] = (),
         shown: Sequence[str] = (),
         writable: Sequence[str] = (),
+        top: Sequence[str] = (),
     ) -> Reply:
         """Make node number `node`; see `wire.agent.node_add` and, for the OK, `parse_node`."""
         reply = self._node_replies[node] = Reply()
@@ -151,6 +152,7 @@ class AgentChannel:
                 layers=layers,
                 shown=shown,
                 writable=writable,
+                top=top,
             )
         )
         return reply

@@ -153,12 +153,14 @@ def node_add(
     layers: Sequence[str] = (),
     shown: Sequence[str] = (),
     writable: Sequence[str] = (),
+    top: Sequence[str] = (),
 ) -> Frame:
     """Make a node; answered by OK (see `parse_node`) or ERROR.
 
     Payload: u32 clone flags, u32 number of places, string host name, string
-    root directory on the host, then a string for each place: "l" (layer), "r"
-    (shown) or "w" (writable) and its path.
+    root directory on the host, then a string for each place: "d" (name at the
+    top of the host's tree), "l" (layer), "r" (shown) or "w" (writable), and its
+    name or path.
 
     Args:
         node: its number, from 1.
@@ -169,8 +171,11 @@ def node_add(
         shown: directories of the host that it sees although they lie in a
             hidden place (/home, /root, /tmp …); what it writes there stays its own.
         writable: directories of the host that it writes itself.
+        top: names of what lies at the top of the host's tree, for the first
+            node to tell; nodes whose root is "/" list them and nothing else there.
     """
-    places = [f"l{path}" for path in layers]
+    places = [f"d{name}" for name in top]
+    places += [f"l{path}" for path in layers]
     places += [f"r{path}" for path in shown]
     places += [f"w{path}" for path in writable]
     payload = _U32_2.pack(namespaces, len(places)) + _string(name) + _string(root)

@@ -38,6 +38,7 @@
 
 #define PAYLOAD_MAX (1u << 20)	/* wire/agent.py: PAYLOAD_MAX_BYTES */
 #define CHUNK 32768		/* what a port takes at once (virtio_console.c) */
+#define SKELETON "/nodes/skeleton"
 #define SEARCH_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 enum kind {
@@ -330,6 +331,40 @@ struct node_start {
 };
 
 /*
+ * The top of the host's tree may not be listed, since that would let all of it
+ * be listed. We are told what lies there and make a layer of empty directories
+ * and links like those; what is in them comes from the host's layer below.
+ */
+static int make_skeleton(const struct node_start *start)
+{
+	const char *place = start->places;
+	char host[300], own[300], link[256];
+	struct stat info;
+	uint32_t i;
+
+	for (i = 0; i < start->place_count; i++, place += strlen(place) + 1) {
+		if (*place != 'd')
+			continue;
+		snprintf(host, sizeof(host), "/host/%s", place + 1);
+		snprintf(own, sizeof(own), SKELETON "/%s", place + 1);
+		if ((mkdir(SKELETON, 0755) && errno != EEXIST) || lstat(host, &info))
+			return -1;
+		if (S_ISLNK(info.st_mode)) {
+			ssize_t size = readlink(host, link, sizeof(link) - 1);
+
+			link[size > 0 ? size : 0] = 0;
+			if (size < 0 || symlink(link, own))
+				return -1;
+		} else if (S_ISDIR(info.st_mode) &&
+			   (mkdir(own, 0700) || chown(own, info.st_uid, info.st_gid) ||
+			    chmod(own, info.st_mode & 07777))) {
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/*
  * Mount each layer as a file system of its own, since an overlay refuses layers
  * of which one contains the other; `layers` gets them for "lowerdir=".
  */
@@ -353,6 +388,8 @@ static int mount_layers(const struct node_start *start, const char *base, char *
 			return -1;
 		}
 	}
+	if (!strcmp(start->host_root, "/") && !access(SKELETON, F_OK))
+		snprintf(layers + used, size - used, SKELETON ":");
 	return 0;
 }
 
@@ -378,7 +415,7 @@ static int make_root(const struct node_start *start)
 	mkdir(path, 0755);
 	snprintf(root, sizeof(root), "%s/root", base);
 	mkdir(root, 0755);
-	if (mount_layers(start, base, layers, sizeof(layers)) ||
+	if (make_skeleton(start) || mount_layers(start, base, layers, sizeof(layers)) ||
 	    snprintf(options, sizeof(options),
 		     "lowerdir=%s/host%s,upperdir=%s/upper,workdir=%s/work", layers,
 		     strcmp(host_root, "/") ? host_root : "", base, base) >= (int)sizeof(options))
@@ -402,7 +439,7 @@ static int make_root(const struct node_start *start)
 	if (!(start->namespaces & CLONE_NEWNET))
 		mount_system_extras(root);
 	for (i = 0; i < start->place_count; i++, place += strlen(place) + 1)
-		if (*place != 'l' && show(base, root, place, i))
+		if ((*place == 'r' || *place == 'w') && show(base, root, place, i))
 			return -1;
 	if (chdir(root) || mount(".", "/", NULL, MS_MOVE, NULL) || chroot(".") || chdir("/"))
 		return -1;
