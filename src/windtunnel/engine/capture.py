@@ -33,6 +33,8 @@ class Capture:
             *("-i", self._spec.interface),
             *("-w", "-"),
             *("-U", "-n", "-Z", "root", "--time-stamp-precision=nano"),
+            # Else packets wait up to a second in a buffer, which the end throws away.
+            "--immediate-mode",
             *([self._spec.filter] if self._spec.filter else []),
         ]
         process = self._node.begin(command, name=PRIVATE + "capture", sink=self._take)
@@ -52,7 +54,7 @@ class Capture:
             self._process.signal(signal.SIGINT)
             self._process.wait(timeout="5 s")
 
-    def _take(self, data: bytes, stderr: bool) -> None:  # noqa: FBT001 - the agent's callback
+    def _take(self, data: bytes, stderr: bool) -> None:
         if stderr:
             self._said += data
         else:

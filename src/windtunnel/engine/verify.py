@@ -358,10 +358,11 @@ def _run_part(
     running: list[_Child] = []
     try:
         while waiting or running:
-            # The others are compared with the first: it must be there before them.
-            jobs = 1 if waiting and waiting[0].number == 1 else request.jobs
-            while waiting and len(running) < jobs:
+            first = any(child.conditions.number == 1 for child in running)
+            while not first and waiting and len(running) < request.jobs:
                 running.append(_Child(request, waiting.pop(0)))
+                if running[-1].conditions.number == 1:
+                    break  # the others are compared with it: it must be there before them
             progress(_doing(running, request.times))
             for child in _ended(running):
                 running.remove(child)
