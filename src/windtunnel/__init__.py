@@ -6,8 +6,9 @@ from windtunnel.engine.link import Link
 from windtunnel.engine.node import Node
 from windtunnel.engine.process import Process, Result
 from windtunnel.engine.world import World
-from windtunnel.version import VERSION as __version__
+from windtunnel.version import VERSION
 
+__version__ = VERSION
 
 __all__ = [
     "Lab",

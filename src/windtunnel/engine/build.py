@@ -7,9 +7,11 @@ an interface goes up), then addresses, impairments and interfaces.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from windtunnel.engine import plan
 from windtunnel.engine.guest import Guest
@@ -18,7 +20,7 @@ from windtunnel.errors import GuestError
 from windtunnel.machines.agent import Reply
 from windtunnel.model.addressing import hosts_lines
 from windtunnel.model.lab import LabSpec, NodeSpec
-from windtunnel.wire.agent import ALL_NAMESPACES, Namespaces, parse_node
+from windtunnel.wire.agent import ALL_NAMESPACES, Failure, Namespaces, parse_node
 
 BASE_SYSCTLS = (
     # The base node only switches: it must not speak on the networks itself.
@@ -28,7 +30,7 @@ BASE_SYSCTLS = (
 
 
 @dataclass(frozen=True, slots=True)
-class BaseView:
+class HostView:
     """What the base node sees of the host beside the root; absolute paths.
 
     Attributes:
@@ -58,7 +60,7 @@ class LabSetup:
         names = {number: name for name, number in self._numbers.items()}
         self._wiring = Wiring(guest.agent, guest.wait, {plan.BASE: "base", **names})
 
-    def make(self, view: BaseView = BaseView()) -> None:
+    def make(self, view: HostView = HostView()) -> None:
         """Do all of it.
 
         Args:
@@ -83,7 +85,7 @@ class LabSetup:
         for node, what, reply in replies:
             self._ask(reply, node, what)
 
-    def make_base(self, view: BaseView = BaseView()) -> None:
+    def make_base(self, view: HostView = HostView()) -> None:
         """Make the base node: the kernel's own network and processes, a root of its own."""
         reply = self._guest.agent.add_node(
             plan.BASE,
@@ -93,7 +95,7 @@ class LabSetup:
             layers=view.layers,
             shown=view.shown,
             writable=view.writable,
-            top=sorted(os.listdir("/")),
+            top=sorted(path.name for path in Path("/").iterdir()),
         )
         self._ask(reply, "base", "its namespaces")
 
@@ -151,9 +153,35 @@ class LabSetup:
     def _ask(self, reply: Reply, node: str, what: str) -> None:
         self._guest.ask(reply, f"{what} of node {node}")
         if reply.failure is not None:
-            raise GuestError(
-                f"{what}: {reply.failure.text}: {os.strerror(reply.failure.errno)}", node=node
+            raise _refusal(reply.failure, node, what)
+
+
+def _refusal(failure: Failure, node: str, what: str) -> GuestError:
+    """What the guest refused, in the words of the lab file."""
+    why = os.strerror(failure.errno)
+    missing = failure.errno == errno.ENOENT
+    if what == "sysctl":
+        name = failure.text.replace("/", ".")
+        if missing:
+            return GuestError(
+                f"there is no sysctl {name}",
+                node=node,
+                hint="`sysctl -a` on the node lists those that it has; "
+                "some come with a kernel option: windtunnel kernel build --with OPTION=y",
             )
+        return GuestError(
+            f"the kernel refuses the value of sysctl {name}: {why}",
+            node=node,
+            hint="the value must be one that `sysctl -w` would take",
+        )
+    if missing and failure.text.startswith("the owner of "):
+        path, _, owner = failure.text.removeprefix("the owner of ").rpartition(": ")
+        return GuestError(
+            f"the owner of {path} is {owner!r}, whom the node's /etc/passwd or /etc/group lacks",
+            node=node,
+            hint="give a user that it has, USER:GROUP, or numbers",
+        )
+    return GuestError(f"{what}: {failure.text}: {why}", node=node)
 
 
 def _sysctls(node: NodeSpec) -> list[tuple[str, str]]:

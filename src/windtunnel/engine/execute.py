@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from windtunnel.engine.build import BaseView
+from windtunnel.engine.build import HostView
 from windtunnel.engine.world import World, WorldOptions
 from windtunnel.model.lab import LabSpec
 
@@ -76,7 +76,7 @@ def execute(request: ExecRequest, output: Callable[[bytes, bool], None]) -> Exec
     options = request.options
     layers = () if request.node_files is None else (request.node_files.resolve(),)
     shown = (request.directory, *options.read)
-    view = BaseView(
+    view = HostView(
         layers=tuple(str(path) for path in layers),
         shown=tuple(dict.fromkeys(str(path.resolve()) for path in shown)),
         writable=tuple(str(path.resolve()) for path in options.write),

@@ -14,7 +14,7 @@ from pathlib import Path
 from windtunnel.devices.backend import VhostUserBackend
 from windtunnel.devices.console import ConsoleModel
 from windtunnel.engine.loop import Calendar
-from windtunnel.errors import GuestError, HostError, IdleError
+from windtunnel.errors import GuestError, GuestLostError, HostError, IdleError
 from windtunnel.machines import uml
 from windtunnel.machines.agent import AgentChannel, Reply
 from windtunnel.machines.confine import Confinement
@@ -80,7 +80,7 @@ class Guest:
         self.agent = AgentChannel(
             send=self._console.send, now_ns=lambda: calendar.now_ns, changed=self._changed
         )
-        self.seat = calendar.seat(name, self._alive, self.console_tail)
+        self.seat = calendar.seat(name, self._alive, self.last_words)
         options = uml.UmlOptions(
             seat=self.seat.number,
             seed=boot.seed,
@@ -107,10 +107,20 @@ class Guest:
         """Let it run until its agent is ready.
 
         Raises:
+            HostError: its program is no kernel that we can run.
             GuestLostError: it did not get so far; the message has its last lines.
         """
         try:
             self.wait(lambda: self.agent.release is not None, "its agent to be ready")
+        except GuestLostError as error:
+            if self.seat.start_sequence is not None:
+                raise
+            raise HostError(
+                f"{self._boot.kernel} has ended before it asked for the time, "
+                f"{_ending(self._process.returncode)}: {self.last_words()}",
+                hint="give a User Mode Linux program with time-travel support, "
+                "such as `windtunnel kernel build` makes",
+            ) from error
         except GuestError as error:
             error.add_note("was this kernel built by 'windtunnel kernel build'?")
             raise
@@ -157,17 +167,25 @@ class Guest:
         self.wait(lambda: reply.done, what)
         return reply
 
-    def console_tail(self) -> str:
-        """The last lines of its console; where the kernel panicked, those around its words."""
+    def last_words(self) -> str:
+        """Say how its console ends, the words of a panic first; completes "it has died: …"."""
         try:
             text = self._boot.console.read_bytes()[-CONSOLE_TAIL_BYTES:].decode(errors="replace")
         except OSError:
-            return ""
+            text = ""
         lines = text.splitlines()
         panic = next((at for at, line in enumerate(lines) if PANIC_WORDS in line), None)
         first = len(lines) - CONSOLE_TAIL_LINES if panic is None else panic
         shown = lines[max(first, 0) :][:CONSOLE_TAIL_LINES]
-        return "\n".join(f"  | {line}" for line in shown)
+        if not shown:
+            return "its console has said nothing"
+        words = "its console said last"
+        if panic is not None:
+            _, _, why = lines[panic].partition(PANIC_WORDS)
+            words = f"{PANIC_WORDS}{why.rstrip()}; its console says"
+        if self._boot.console.parent != self._boot.scratch:
+            words += f" (all of it is in the run's {self._boot.console.name})"
+        return "\n".join([f"{words}:", *(f"  | {line}" for line in shown)])
 
     def stop(self) -> None:
         """End it at once; may be called again."""
@@ -195,6 +213,13 @@ class Guest:
         self._flush_planned = False
         for index in self._console.flush(self._device.queue):
             self._calendar.call(self._device, index)
+
+
+def _ending(returncode: int | None) -> str:
+    """How a program ended, in words."""
+    if returncode is None:
+        return "and nobody knows how"
+    return f"with status {returncode}" if returncode >= 0 else f"by signal {-returncode}"
 
 
 def _nothing() -> None:

@@ -10,6 +10,9 @@ from typing import Any
 from windtunnel.engine.process import Result
 from windtunnel.model.lab import Expectation, Outcome, TextMatch
 
+NOT_FOUND_STATUS = 127
+"""What a shell exits with when it does not find a program."""
+
 SHOWN_CHARACTERS = 400
 """How much of a text a message shows; the run folder has all of it."""
 
@@ -111,4 +114,11 @@ def _describe(result: Result | None) -> str:
         return f"was killed by signal {result.signal}"
     said = result.stderr.strip() or result.stdout.strip()
     tail = f": {_shown(said[-SHOWN_CHARACTERS:])}" if said and result.exit_status else ""
-    return f"exited with {result.exit_status}{tail}"
+    return f"exited with {result.exit_status}{tail}{not_found(result)}"
+
+
+def not_found(result: Result) -> str:
+    """What to do about a command that the shell did not find; empty for any other end."""
+    if result.exit_status != NOT_FOUND_STATUS or result.signal is not None:
+        return ""
+    return "\nis the program installed, and in a folder that guests may read (--read DIR)?"

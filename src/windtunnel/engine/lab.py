@@ -51,9 +51,7 @@ class Lab:
         'a-b'
     """
 
-    def __init__(
-        self, name: str, *, seed: int = 0, memory: str = "1 GiB", root: str = "/"
-    ) -> None:
+    def __init__(self, name: str, *, seed: int = 0, memory: str = "1 GiB", root: str = "/") -> None:
         """Begin a lab.
 
         Args:
@@ -188,9 +186,7 @@ class Lab:
         return World(self.spec(), chosen, recorder)
 
 
-def _end(
-    end: LabNode | str, addresses: tuple[str, ...] | None, impairment: Impairment
-) -> DraftEnd:
+def _end(end: LabNode | str, addresses: tuple[str, ...] | None, impairment: Impairment) -> DraftEnd:
     text = end.name if isinstance(end, LabNode) else end
     node, _, interface = text.partition(":")
     return DraftEnd(node, interface or None, addresses=addresses, impairment=impairment)

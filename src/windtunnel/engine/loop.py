@@ -81,7 +81,7 @@ class Seat:
         name: for messages.
         state: see `SeatState`.
         alive: asks the host whether its process still runs.
-        last_words: what its console said last, for the message of its loss.
+        last_words: what its console said last; completes "the kernel has died: …".
         connection: None until it has connected.
         start_sequence: of the START that is still to be answered.
     """
@@ -423,10 +423,15 @@ class Calendar:
         if seat.state is SeatState.GONE:
             return  # it was told to end
         seat.state = SeatState.GONE
+        task = self._shared.running_task(seat.number)
+        node, meanwhile = None, ""
+        if task is not None:
+            node = None if self._describe is None else self._describe(seat, task)
+            meanwhile = f" while process {task.name!r} ran"
         self._failure = GuestLostError(
-            f"the kernel of {seat.name} has died; its console said last:\n{seat.last_words()}",
+            f"the kernel of {seat.name} has died{meanwhile}: {seat.last_words()}",
+            node=node,
             time_ns=self.agenda.now_ns - self.zero_ns,
-            hint="the run folder keeps the whole console",
         )
 
     def forget(self, seat: Seat) -> None:
@@ -504,8 +509,9 @@ class Calendar:
         seat = self._running
         if seat is None:
             return GuestStuckError(
-                f"no guest has begun within {limit_host_s:.0f} s of host time",
-                hint="look at its console; is the kernel built with time-travel support?",
+                f"the kernel has not asked for the time within {limit_host_s:.0f} s of host time: "
+                + "; ".join(seat.last_words() for seat in self._seats),
+                hint="is it built with time-travel support, as `windtunnel kernel build` does?",
             )
         task = self._shared.running_task(seat.number)
         node = None

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from windtunnel.engine.process import Duration, Process, Result, Surroundings, duration_ns
 from windtunnel.engine.recorder import NullRecorder, Recorder
+from windtunnel.engine.witness import Sink, Witness
 from windtunnel.errors import GuestError
-from windtunnel.machines.agent import AgentChannel, ProcessHooks, RemoteProcess, Reply
+from windtunnel.machines.agent import AgentChannel, ProcessHooks, Reply
 from windtunnel.model.lab import NodeSpec
 from windtunnel.wire.agent import SpawnFlag
 
@@ -123,13 +123,19 @@ class Node:
         name: str | None = None,
         terminal: bool = False,
         directory: str = "/",
-        sink: Callable[[bytes, bool], None] | None = None,
+        sink: Sink | None = None,
     ) -> Process:
         """Ask for a process as `popen` does, without letting any time pass.
 
         It begins when time next passes; if it cannot, `Process.failure` says so.
 
         Args:
+            command: as for `run`.
+            stdin: as for `popen`.
+            env: as for `run`.
+            name: as for `run`.
+            terminal: as for `popen`.
+            directory: as for `popen`.
             sink: takes its output (and whether it is stderr) as it comes,
                 instead of the run folder.
         """
@@ -138,35 +144,7 @@ class Node:
         label = self._unique(name or _first_word(text))
         process = Process(self._world, self._agent, node=self.name, name=label, command=text)
         recorder = NullRecorder() if label.startswith(PRIVATE) else self._recorder
-
-        def take(data: bytes, stderr: bool) -> None:  # noqa: FBT001 - the agent's callback
-            process._take(data, stderr)  # noqa: SLF001 - a process is filled by its node
-            if sink is not None:
-                sink(data, stderr)
-                return
-            recorder.output(self.name, label, data, stderr=stderr)
-            recorder.event(
-                self._world.now_ns,
-                "output",
-                self.name,
-                process=label,
-                stream="stderr" if stderr else "stdout",
-                size_bytes=len(data),
-            )
-
-        def began(remote: RemoteProcess) -> None:
-            recorder.event(
-                self._world.now_ns,
-                "process-start",
-                self.name,
-                process=label,
-                command=text,
-                pid=remote.pid,
-            )
-
-        def ended(remote: RemoteProcess) -> None:
-            recorder.event(self._world.now_ns, "process-exit", self.name, process=label, **_end(remote))
-
+        witness = Witness(self._world, recorder, process, sink)
         flags = SpawnFlag(0)
         if stdin:
             flags |= SpawnFlag.INPUT
@@ -176,8 +154,8 @@ class Node:
             self._number,
             argv,
             env={**ENVIRONMENT, **dict(self.spec.env), **(env or {})},
-            output=take,
-            hooks=ProcessHooks(began=began, ended=ended),
+            output=witness.output,
+            hooks=ProcessHooks(began=witness.began, ended=witness.ended),
             directory=directory,
             flags=flags,
             syscall_cost_ns=self.spec.syscall_cost_ns,
@@ -260,19 +238,6 @@ class Node:
         count = self._names.get(name, 0) + 1
         self._names[name] = count
         return name if count == 1 else f"{name}.{count}"
-
-
-def _end(remote: RemoteProcess) -> dict[str, Any]:
-    """The fields of an event of a process's end."""
-    if remote.exit is None:
-        return {"outcome": "not started", "status": 127}
-    killed_by = remote.exit.signal
-    return {
-        "outcome": "exited" if killed_by is None else "killed",
-        "status": remote.exit.status if killed_by is None else killed_by,
-        "user_ns": remote.exit.user_ns,
-        "system_ns": remote.exit.system_ns,
-    }
 
 
 def _first_word(command: str) -> str:

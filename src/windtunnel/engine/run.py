@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from windtunnel.engine.capture import Capture
-from windtunnel.engine.judge import mismatch, process_mismatch
+from windtunnel.engine.judge import mismatch, not_found, process_mismatch
 from windtunnel.engine.process import Process, Result
 from windtunnel.engine.recorder import Recorder
 from windtunnel.engine.timeline import Task, Timeline, Wait
@@ -197,7 +197,7 @@ class LabRun:
         began_ns = self._world.now_ns
         link = self._world.link(change.link)
         if change.impairment is not None:
-            link.impair(change.impairment)
+            link.impair(change.impairment, change.backward)
         if change.up is not None:
             link.up() if change.up else link.down()
         self._decide(
@@ -273,7 +273,7 @@ def _command_mismatch(process: Process, result: Result | None, command: Command)
     if command.status is not None and result.exit_status != command.status:
         said = (result.stderr.strip() or result.stdout.strip())[-400:]
         what = f"it exited with {result.exit_status}, not {command.status}"
-        return f"{what}: {said}" if said else what
+        return (f"{what}: {said}" if said else what) + not_found(result)
     return None if command.match is None else mismatch(result.stdout, command.match)
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from windtunnel.engine import plan
-from windtunnel.engine.build import BaseView, LabSetup
+from windtunnel.engine.build import HostView, LabSetup
 from windtunnel.engine.grants import GrantsLog
 from windtunnel.engine.guest import Boot, Guest
 from windtunnel.engine.link import Link
@@ -69,7 +69,7 @@ class WorldOptions:
     cpu: int | None = None
     console: Path | None = None
     kernel_words: tuple[str, ...] = ()
-    view: BaseView = BaseView()
+    view: HostView = field(default_factory=HostView)
     heartbeat: Callable[[int], None] | None = None
     grants: Path | None = None
 
@@ -112,6 +112,7 @@ class World:
 
     def _begin(self, options: WorldOptions) -> None:
         spec = self.spec
+        _check_memory(spec.memory_bytes)
         boot = Boot(
             kernel=options.kernel.path,
             initrd=ensure_initrd(),
@@ -157,11 +158,12 @@ class World:
             for command in node.spec.exec:
                 result = node.run(command, name="exec", timeout="1 h")
                 if not result.ok:
+                    said = (result.stdout + result.stderr).strip()[-1000:]
                     raise GuestError(
-                        f"the set-up command {command!r} exited with {result.exit_status}: "
-                        f"{(result.stderr or result.stdout).strip()[-1000:]}",
+                        f"the set-up command {command!r} exited with {result.exit_status}"
+                        + (f": {said}" if said else " and said nothing"),
                         node=node.name,
-                        time_ns=self.now_ns,
+                        hint="a node's `exec` lines run when its links are up, before time 0",
                     )
 
     # ---- time ----
@@ -310,6 +312,23 @@ class World:
 
     def _node_of(self, _seat: Seat, task: RunningTask) -> str:
         return self._namespaces.get(task.pid_namespace, "base")
+
+
+def _check_memory(wanted_bytes: int) -> None:
+    """A kernel fills in tables for all of its memory: far too much would take it minutes.
+
+    Raises:
+        HostError: this machine could never hold it.
+    """
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    sizes = {key: value for key, _, value in (line.partition(":") for line in lines)}
+    has_bytes = sum(int(sizes[key].split()[0]) * 1024 for key in ("MemTotal", "SwapTotal"))
+    if wanted_bytes > has_bytes:
+        raise HostError(
+            f"the kernel is to have {wanted_bytes >> 20} MiB of memory, "
+            f"and this machine has {has_bytes >> 20} MiB, swap included",
+            hint="lower the lab's `memory`; 1 GiB is enough for hundreds of nodes",
+        )
 
 
 def _choose_cpu() -> int:
