@@ -69,3 +69,23 @@ def test_tables_have_colours_on_a_terminal(program):
     assert "\x1b[32m✓ ok\x1b[0m" in text
     _, text = on_a_terminal(program, "doctor", columns=120, NO_COLOR="1")
     assert "\x1b[3" not in text
+
+
+def test_a_run_draws_its_progress_and_wipes_it(booting_program):
+    booting_program.write(
+        "lab.yaml",
+        "name: drawn\n"
+        "stop: 1 h\n"
+        "nodes: {a: {}}\n"
+        "steps:\n"
+        '  - {name: busy, at: 1 s, node: a, cmd: "for i in $(seq 2000); do sleep 0.01; done"}\n',
+    )
+    status, text = on_a_terminal(booting_program, "run", "lab.yaml", columns=80)
+    drawn, _, rest = text.rpartition("\x1b[?25h")
+    assert status == 0
+    assert drawn.startswith("\x1b[?25l")
+    assert "booting" in drawn
+    assert " of 1 h 00 min 00 s" in drawn
+    assert "busy" in drawn
+    assert "passed: 1 of 1" not in drawn
+    assert "passed: 1 of 1" in rest

@@ -18,6 +18,8 @@ from windtunnel.engine.hostclock import monotonic_host_s
 from windtunnel.ui.screen import speed_text, time_text
 
 BAR_COLUMNS = 24
+BOOTING = "booting"
+"""What `run_lab` tells first."""
 _SPEED_AFTER_HOST_S = 0.5  # a speed measured over less is only noise
 
 
@@ -47,13 +49,13 @@ class RunProgress:
         """Show that lab time has come so far."""
         if now_ns >= 0 and self._began_host_s is None:
             self._began_host_s = monotonic_host_s()
-            self._doing = ""
         self._now_ns = now_ns
         self._draw()
 
     def step(self, doing: str) -> None:
         """Show what the lab does now."""
-        self._doing = doing
+        # before time zero the picture says it in its own words
+        self._doing = "" if doing == BOOTING else doing
         self._draw()
 
     def _draw(self) -> None:
@@ -64,7 +66,7 @@ class RunProgress:
         now_ns = self._now_ns
         head = Text(self._lab, "bold", no_wrap=True, overflow="ellipsis")
         if now_ns is None or now_ns < 0:
-            return Group(head.append("  booting" if now_ns is None else "  setting up", "dim"))
+            return Group(head.append(f"  {BOOTING}" if now_ns is None else "  setting up", "dim"))
         if self._stop_ns:
             head.append("  ").append_text(_bar(now_ns, self._stop_ns))
             head.append(f"  {time_text(now_ns)} of {time_text(self._stop_ns)}", "not bold")

@@ -188,8 +188,8 @@ def _verdict(report: RunReport) -> Text:
     steps = sum(1 for check in report.checks if check.judged)
     match report.state:
         case "passed":
-            what = f": all {steps} steps, checks and processes" if steps else ""
-            return Text(f"passed{what}", "bold green")
+            what = "1 of 1" if steps == 1 else f"all {steps} steps, checks and processes"
+            return Text(f"passed: {what}" if steps else "passed", "bold green")
         case "failed":
             return Text(f"failed: {len(report.failures)} of {steps}", "bold red")
         case "running":
