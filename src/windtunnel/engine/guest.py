@@ -7,6 +7,7 @@ asked of `agent` and waited for with `wait`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +89,11 @@ class Guest:
             spin_max_ns=boot.spin_max_ns,
             extra=boot.kernel_words,
         )
+        if not os.access(boot.kernel, os.X_OK):
+            raise HostError(
+                f"the kernel {boot.kernel} is not a program that you may execute",
+                hint="name one that `windtunnel kernel list` shows, or `chmod +x` yours",
+            )
         _copy(boot.initrd, boot.scratch / uml.INITRD)
         with boot.console.open("ab") as console:
             self._process = launch(

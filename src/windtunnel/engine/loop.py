@@ -509,7 +509,7 @@ class Calendar:
         seat = self._running
         if seat is None:
             return GuestStuckError(
-                f"the kernel has not asked for the time within {limit_host_s:.0f} s of host time: "
+                f"no guest has begun within {limit_host_s:.0f} s of host time: "
                 + "; ".join(seat.last_words() for seat in self._seats),
                 hint="is it built with time-travel support, as `windtunnel kernel build` does?",
             )
