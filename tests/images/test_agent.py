@@ -14,9 +14,10 @@ PROGRAM = "int main(void) { return 7; }\n"
 
 @pytest.fixture
 def source(tmp_path):
-    path = tmp_path / "agent.c"
-    path.write_text(PROGRAM)
-    return path
+    folder = tmp_path / "guest"
+    folder.mkdir()
+    (folder / "agent.c").write_text(PROGRAM)
+    return folder
 
 
 def test_init_of_the_initrd_is_the_compiled_program(cache, source, need_program, tmp_path):
@@ -48,9 +49,9 @@ def test_an_initrd_outlives_its_compiler(cache, source, need_program, monkeypatc
 def test_another_source_or_header_is_another_initrd(cache, source, need_program):
     need_program("cc")
     found = [initrd_of(source)]
-    source.write_text("int main(void) { return 8; }\n")
+    (source / "agent.c").write_text("int main(void) { return 8; }\n")
     found.append(initrd_of(source))
-    (source.parent / "protocol.h").write_text("#define ANSWER 42\n")
+    (source / "protocol.h").write_text("#define ANSWER 42\n")
     found.append(initrd_of(source))
     assert len(set(found)) == 3
 
@@ -59,14 +60,14 @@ def test_equal_programs_make_equal_initrds(cache, source, need_program, monkeypa
     need_program("cc")
     first = initrd_of(source).read_bytes()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another cache"))
-    os.utime(source, (1, 1))
+    os.utime(source / "agent.c", (1, 1))
     assert initrd_of(source).read_bytes() == first
 
 
 def test_an_agent_that_does_not_compile_shows_the_compilers_words(cache, source, need_program):
     need_program("cc")
-    source.write_text("int main(void) { retrun 7; }\n")
-    with pytest.raises(HostError, match=r"(?s)compiling agent\.c failed.*retrun"):
+    (source / "agent.c").write_text("int main(void) { retrun 7; }\n")
+    with pytest.raises(HostError, match=r"(?s)compiling the guest agent failed.*retrun"):
         initrd_of(source)
 
 

@@ -38,10 +38,10 @@ def ensure_initrd() -> Path:
 
 
 def initrd_of(source: Path) -> Path:
-    """Compile one C file into an initrd, or find it in the cache.
+    """Compile the C files of a folder into an initrd, or find it in the cache.
 
     Args:
-        source: the file; headers beside it count as part of it.
+        source: the folder; its headers count too.
 
     Raises:
         HostError: there is no C compiler, or it fails.
@@ -88,7 +88,8 @@ def _make(source: Path, compiler: str, initrd: Path) -> None:
     shutil.rmtree(work, ignore_errors=True)  # a dead builder's: the lock is ours
     make_folder(work)
     agent = work / "agent"
-    run_step([compiler, *FLAGS, "-o", str(agent), str(source)], f"compiling {source.name}")
+    files = [str(path) for path in sorted(source.glob("*.c"))]
+    run_step([compiler, *FLAGS, "-o", str(agent), *files], "compiling the guest agent")
     (work / "initrd").write_bytes(initrd_bytes(agent.read_bytes()))
     shutil.rmtree(initrd.parent, ignore_errors=True)
     work.rename(initrd.parent)
@@ -96,8 +97,8 @@ def _make(source: Path, compiler: str, initrd: Path) -> None:
 
 def _source_digest(source: Path) -> str:
     content = hashlib.sha256(" ".join(FLAGS).encode())
-    for path in (source, *sorted(source.parent.glob("*.h"))):
-        content.update(path.read_bytes())
+    for path in sorted(source.glob("*.[ch]")):
+        content.update(path.name.encode() + b"\0" + path.read_bytes())
     return content.hexdigest()[:_KEY_DIGITS]
 
 

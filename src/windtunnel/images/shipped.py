@@ -39,7 +39,7 @@ def agent_source() -> Path:
     Raises:
         HostError: the installation is incomplete; install again.
     """
-    return _shipped(_PACKAGE / "machines" / "guest" / "agent.c")
+    return _shipped(_PACKAGE / "machines" / "guest")
 
 
 def _shipped(*places: Path) -> Path:

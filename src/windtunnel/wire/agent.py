@@ -6,7 +6,7 @@ u16 node, u32 number; little endian. `node` is 0 for the kernel as a whole;
 `number` names the request or process that a frame belongs to, chosen by us.
 Strings inside payloads are UTF-8 and end in a zero byte.
 
-Source: src/windtunnel/machines/guest/agent.c is the other side.
+Source: src/windtunnel/machines/guest/ is the other side.
 """
 
 from __future__ import annotations

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Nodes: namespaces, and the first process in them. */
+#include "agent.h"
+
+static struct node *nodes;
+static size_t node_count;
+
+struct node *find_node(uint16_t number)
+{
+	return number < node_count && nodes[number].exists ? &nodes[number] : NULL;
+}
+static void reap_for_ever(void)
+{
+	sigset_t all;
+	int status;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	for (;;) {
+		int signal_number;
+
+		while (waitpid(-1, &status, WNOHANG) > 0)
+			;
+		sigwait(&all, &signal_number);
+	}
+}
+
+/* The first process of a node. */
+static int node_main(void *argument)
+{
+	struct node_start *start = argument;
+	int result = 0;
+
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    make_root(start))
+		result = errno;
+	if (!result && (start->namespaces & CLONE_NEWUTS) &&
+	    sethostname(start->name, strlen(start->name)))
+		result = errno;
+	write(start->report, &result, sizeof(result));
+	if (result)
+		_exit(1);
+	syscall(SYS_close_range, 0, ~0u, 0);
+	reap_for_ever();
+	return 0;
+}
+
+static uint32_t pid_namespace_of(pid_t pid)
+{
+	char path[64];
+	struct stat info;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid", pid);
+	return stat(path, &info) ? 0 : (uint32_t)info.st_ino;
+}
+
+static int grow_nodes(uint16_t number)
+{
+	size_t wanted = number + 1u;
+	struct node *grown;
+
+	if (wanted <= node_count)
+		return 0;
+	wanted = wanted * 2;
+	grown = realloc(nodes, wanted * sizeof(*nodes));
+	if (!grown)
+		return -1;
+	memset(grown + node_count, 0, (wanted - node_count) * sizeof(*nodes));
+	nodes = grown;
+	node_count = wanted;
+	return 0;
+}
+
+void add_node(const struct header *request, struct reader *reader)
+{
+	struct node_start start = { .number = request->node };
+	struct node node = { .exists = true };
+	uint32_t report[2], i;
+	int pipes[2], result = EIO;
+	char path[64];
+
+	node.namespaces = start.namespaces = take_u32(reader);
+	start.place_count = take_u32(reader);
+	start.name = take_string(reader);
+	start.host_root = take_string(reader);
+	start.places = reader->at;
+	for (i = 0; i < start.place_count && !reader->bad; i++)
+		take_string(reader);
+	if (reader->bad || grow_nodes(request->node) || find_node(request->node)) {
+		send_error(request, EINVAL, "node %u: bad request", request->node);
+		return;
+	}
+	if (pipe2(pipes, O_CLOEXEC))
+		die("pipe");
+	start.report = pipes[1];
+	/* fork(2) with namespaces; no new stack is needed */
+	node.pid = syscall(SYS_clone, start.namespaces | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (node.pid == 0)
+		_exit(node_main(&start));
+	close(pipes[1]);
+	if (node.pid < 0) {
+		result = errno;
+	} else if (read(pipes[0], &result, sizeof(result)) != sizeof(result)) {
+		result = EIO;
+	}
+	close(pipes[0]);
+	if (result) {
+		send_error(request, result, "setting up node %s: %s", start.name, strerror(result));
+		return;
+	}
+	snprintf(path, sizeof(path), "/proc/%d/root", node.pid);
+	node.root = open(path, O_PATH | O_CLOEXEC);
+	node.pidfd = syscall(SYS_pidfd_open, node.pid, 0);
+	if (node.root < 0 || node.pidfd < 0)
+		die("opening a node");
+	nodes[request->node] = node;
+	report[0] = node.pid;
+	report[1] = pid_namespace_of(node.pid);
+	send_ok(request, report, sizeof(report));
+}
