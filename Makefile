@@ -18,14 +18,15 @@ KERNELS := newest 6.12
 PURE := */windtunnel/errors.py,*/windtunnel/model/*,*/windtunnel/sim/*,*/windtunnel/wire/*
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types pytest coverage kernels as-user bench docs \
+.PHONY: help demo test lint types pytest coverage kernels as-user bench yardsticks docs \
         setup setup-dev packages requirements clean
 
 help: ## show this text
 	@awk -F ':[^#]*## ' '/^[a-z-]+:.*## / { printf "  make %-14s%s\n", $$1, $$2 }' Makefile
 
-demo: setup ## six routers, a cut link, an hour of virtual time, about half a minute
+demo: setup ## six routers, a cut link, an hour; then all of it again, byte for byte
 	$(BIN)/windtunnel run examples/ospf-ring/lab.yaml
+	$(BIN)/windtunnel replay ospf-ring/latest
 
 test: lint types kernels pytest as-user ## everything that must hold before a change lands
 
@@ -60,6 +61,9 @@ coverage: $(DEV) ## every branch of the rooms that do no input or output
 
 bench: setup-dev ## measure, and print one table
 	$(BIN)/python -m bench
+
+yardsticks: setup-dev ## other people's test suites in a guest (TOPOTESTS=FRR's tests/topotests)
+	$(BIN)/python -m bench.yardsticks $(if $(TOPOTESTS),--topotests $(TOPOTESTS))
 
 docs: $(DOCS) ## the manual, in docs/_build/html
 	$(BIN)/sphinx-build -W -n --keep-going -q -b html docs docs/_build/html
