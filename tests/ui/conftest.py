@@ -25,10 +25,11 @@ class Program:
 
     def __init__(self, folder: Path):
         self.folder = folder
+        path = os.pathsep.join([str(REPOSITORY / "src"), os.environ.get("PYTHONPATH", "")])
         dropped = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "WINDTUNNEL_KERNEL", "TERM")
         self.environment = {
             name: value for name, value in os.environ.items() if name not in dropped
-        } | {"PYTHONPATH": str(REPOSITORY / "src"), "TERM": "xterm-256color"}
+        } | {"PYTHONPATH": path.rstrip(os.pathsep), "TERM": "xterm-256color"}
 
     def start(self, *arguments: str, **options) -> subprocess.Popen:
         """Start it; what it prints is read through pipes."""
