@@ -12,4 +12,4 @@ with lab.start() as world:
     link.set(delay="300 ms")
     world.sleep("1 h")
     print(alice.run("date && ping -c 1 bob | tail -1").stdout)
-    print(f"{world.now_ns / 1e9:.6f} s have passed")
+    print(f"{world.now_ns / 1e9:.1f} s have passed")

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every example does what its text says, with other random numbers too, and twice the same."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import jsonschema
+import pytest
+import yaml
+
+from repository import REPOSITORY
+from windtunnel.engine.kernel import default_kernel
+from windtunnel.engine.labfile import read_spec
+from windtunnel.engine.session import SessionRequest, run_session
+from windtunnel.engine.world import WorldOptions
+from windtunnel.store.compare import compare_runs
+
+EXAMPLES = REPOSITORY / "examples"
+SECOND_NS = 1_000_000_000
+
+PROGRAMS = {
+    "bgp-three-as": ["zebra", "bgpd", "vtysh"],
+    "ipv6-slaac": ["radvd"],
+    "nat-and-firewall": ["nft"],
+    "ospf-ring": ["zebra", "ospfd", "vtysh"],
+    "tcp-over-bad-link": ["iperf3"],
+}
+"""What each example runs that not every machine has."""
+
+SHORTER_NS = {"ospf-ring": 71 * SECOND_NS}
+"""Stop times instead of the examples' own; the demo shows the whole hour."""
+
+
+def lab_file(name):
+    return EXAMPLES / name / "lab.yaml"
+
+
+def run(name, kernel_path, output, seed_change=0):
+    spec = read_spec(lab_file(name))
+    spec = replace(
+        spec,
+        seed=spec.seed + seed_change,
+        stop_ns=SHORTER_NS.get(name, spec.stop_ns),
+    )
+    options = WorldOptions(kernel=default_kernel(str(kernel_path)))
+    return run_session(SessionRequest(spec, options, output=output))
+
+
+def failures(session):
+    failed = [f"{check.name}: {check.message}" for check in session.checks if not check.passed]
+    return [*failed, *([str(session.error)] if session.error else [])]
+
+
+def test_every_example_is_known_here():
+    assert sorted(path.parent.name for path in EXAMPLES.glob("*/lab.yaml")) == sorted(PROGRAMS)
+
+
+@pytest.mark.parametrize("name", sorted(PROGRAMS))
+def test_an_editor_finds_nothing_wrong_in_an_example(name):
+    schema = REPOSITORY / "src" / "windtunnel" / "model" / "lab.schema.json"
+    document = yaml.safe_load(lab_file(name).read_text())
+    jsonschema.Draft202012Validator(json.loads(schema.read_text())).validate(document)
+
+
+@pytest.mark.parametrize("name", sorted(PROGRAMS))
+def test_an_example_passes_and_a_second_run_leaves_the_same_bytes(
+    name, kernel_path, need_program, tmp_path
+):
+    for program in PROGRAMS[name]:
+        need_program(program)
+    first = run(name, kernel_path, tmp_path / "first")
+    second = run(name, kernel_path, tmp_path / "second")
+    assert failures(first) == []
+    assert first.state == second.state == "passed"
+    difference = compare_runs(first.path, second.path)
+    assert difference is None, difference.describe()
+
+
+@pytest.mark.parametrize("name", sorted(PROGRAMS))
+def test_what_an_example_says_holds_for_other_random_numbers(
+    name, kernel_path, need_program, tmp_path
+):
+    for program in PROGRAMS[name]:
+        need_program(program)
+    session = run(name, kernel_path, tmp_path / "run", seed_change=1)
+    assert failures(session) == []
+    assert session.state == "passed"
+
+
+@pytest.fixture(scope="module")
+def readme():
+    return (REPOSITORY / "README.md").read_text()
+
+
+def test_the_readme_shows_the_python_example_as_it_is(readme):
+    _, code = (EXAMPLES / "hello.py").read_text().split("from windtunnel", 1)
+    assert f"```python\nfrom windtunnel{code}```" in readme
+
+
+def test_the_python_example_prints_what_the_readme_shows(readme, kernel_path):
+    shown = re.search(r"\$ \S*python examples/hello.py\n(.*?)```", readme, re.DOTALL)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(REPOSITORY / "src"),
+        "WINDTUNNEL_KERNEL": str(kernel_path),
+    }
+    done = subprocess.run(
+        [sys.executable, "examples/hello.py"],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.strip() == shown.group(1).strip()
