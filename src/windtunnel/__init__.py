@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Windtunnel: real Linux systems under controlled, repeatable conditions."""
 
-from windtunnel.engine.lab import Lab, LabNode, load_lab_file
-from windtunnel.engine.link import Link
-from windtunnel.engine.node import Node
-from windtunnel.engine.process import Process, Result
-from windtunnel.engine.world import World
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from windtunnel.version import VERSION
+
+if TYPE_CHECKING:
+    from windtunnel.engine.lab import Lab, LabNode, load_lab_file
+    from windtunnel.engine.link import Link
+    from windtunnel.engine.node import Node
+    from windtunnel.engine.process import Process, Result
+    from windtunnel.engine.world import World
 
 __version__ = VERSION
 
@@ -21,3 +26,23 @@ __all__ = [
     "__version__",
     "load_lab_file",
 ]
+
+# Imported when first asked for: whoever wants one module of the package, such
+# as the command line, does not wait for all of it.
+_HOMES = {
+    "Lab": "windtunnel.engine.lab",
+    "LabNode": "windtunnel.engine.lab",
+    "Link": "windtunnel.engine.link",
+    "Node": "windtunnel.engine.node",
+    "Process": "windtunnel.engine.process",
+    "Result": "windtunnel.engine.process",
+    "World": "windtunnel.engine.world",
+    "load_lab_file": "windtunnel.engine.lab",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Find a public name in its module (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -15,8 +15,12 @@ FILE_MAX_BYTES = 64 * 1024 * 1024
 """A lab of 10,000 nodes has 1 MiB; what is longer is some other file."""
 
 
-def read_spec(path: Path) -> LabSpec:
+def read_spec(path: Path, *, seed: int | None = None) -> LabSpec:
     """Read a lab file and everything that it names.
+
+    Args:
+        path: of the lab file.
+        seed: used instead of the file's.
 
     Raises:
         LabFileErrors: it is wrong; every mistake with its place.
@@ -39,7 +43,9 @@ def read_spec(path: Path) -> LabSpec:
             raise NotADirectoryError(20, "not a directory", str(root))
         return sorted(found)
 
-    return load_lab(read_text(path), file=str(path), read=read, list_directory=list_directory)
+    return load_lab(
+        read_text(path), file=str(path), read=read, list_directory=list_directory, seed=seed
+    )
 
 
 def flat_spec(text: str, *, file: str) -> LabSpec:

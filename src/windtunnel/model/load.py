@@ -28,7 +28,9 @@ from windtunnel.model.wiring import draft_links, draft_networks
 from windtunnel.model.yamltree import Document, parse_yaml
 
 
-def load_lab(text: str, *, file: str, read: Read, list_directory: ListDirectory) -> LabSpec:
+def load_lab(
+    text: str, *, file: str, read: Read, list_directory: ListDirectory, seed: int | None = None
+) -> LabSpec:
     """Read a lab file.
 
     Args:
@@ -39,6 +41,7 @@ def load_lab(text: str, *, file: str, read: Read, list_directory: ListDirectory)
             relative to the lab file. Raises OSError.
         list_directory: returns the paths of all regular files below a directory,
             relative to it, with "/" between their parts. Raises OSError.
+        seed: used instead of the file's, 0 to 2**64 - 1.
 
     Returns:
         The lab, complete and checked; its `source` is `text`.
@@ -50,6 +53,8 @@ def load_lab(text: str, *, file: str, read: Read, list_directory: ListDirectory)
     """
     document = parse_yaml(text, file=file)
     lab = read_shape(document)
+    if seed is not None:
+        lab = lab.model_copy(update={"seed": seed})
     problems: list[Problem] = []
     settings = merge_nodes(lab, problems)
     links, networks = _wire(lab, document, problems)

@@ -114,11 +114,9 @@ def read_lab(path: Path, *, seed: int | None = None, stop: str | None = None) ->
     from windtunnel.model.units import parse_duration  # noqa: PLC0415
 
     failures.remember_lab(path)
-    spec = read_spec(path)
-    if seed is not None:
-        if not 0 <= seed < 1 << 64:
-            raise UsageError(f"--seed {seed} is out of range", hint="a seed is 0 to 2^64 - 1")
-        spec = replace(spec, seed=seed)
+    if seed is not None and not 0 <= seed < 1 << 64:
+        raise UsageError(f"--seed {seed} is out of range", hint="a seed is 0 to 2^64 - 1")
+    spec = read_spec(path, seed=seed)
     if stop is not None:
         try:
             spec = replace(spec, stop_ns=parse_duration(stop))
