@@ -125,7 +125,7 @@ class Guest:
                 f"{self._boot.kernel} has ended before it asked for the time, "
                 f"{_ending(self._process.returncode)}: {self.last_words()}",
                 hint="give a User Mode Linux program with time-travel support, "
-                "such as `windtunnel kernel build` makes",
+                "such as `windtunnel kernel build` makes, with 32 MiB of memory or more",
             ) from error
         except GuestError as error:
             error.add_note("was this kernel built by 'windtunnel kernel build'?")
