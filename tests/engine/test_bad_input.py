@@ -8,11 +8,13 @@ import os
 import resource
 import signal
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from windtunnel.engine import loop
+from windtunnel.engine.labfile import read_spec
 from windtunnel.engine.run import Outcomes
 from windtunnel.engine.session import Session, SessionRequest, run_session
 from windtunnel.engine.world import World, WorldOptions
@@ -349,3 +351,16 @@ def test_no_place_for_a_guests_memory_is_said_with_every_reason(options, monkeyp
         "/proc/none can not be made, or others may change it"
     )
     assert error.value.hint.startswith("Free some space, ")
+
+
+def test_a_lab_of_ten_thousand_nodes_is_read_and_checked_whole(tmp_path):
+    names = [f"n{number}" for number in range(10_000)]
+    path = tmp_path / "big.yaml"
+    path.write_text(
+        "name: big\nnodes:\n"
+        + "".join(f"  {name}: {{}}\n" for name in names)
+        + "links:\n"
+        + "".join(f"  - [{one}, {two}]\n" for one, two in pairwise(names))
+    )
+    spec = read_spec(path)
+    assert (len(spec.nodes), len(spec.links)) == (10_000, 9_999)
