@@ -84,13 +84,14 @@ def topotest(name: str, tree: Path, kernel: list[str]) -> Run:
         frr.mkdir(parents=True)
         (frr / "pim6d").symlink_to("pimd")
         text, status, seconds = execute(
-            [*kernel, "--read", str(tree), "--node-files", folder, "--"]
-            + ["python3", "-m", "pytest", "-p", "no:cacheprovider", f"{name}/test_{name}.py"],
+            [
+                *(*kernel, "--read", str(tree), "--node-files", folder, "--"),
+                *("python3", "-m", "pytest", "-p", "no:cacheprovider", f"{name}/test_{name}.py"),
+            ],
             tree,
         )
-    counts = dict(
-        (word, int(number)) for number, word in re.findall(r"(\d+) (passed|failed|skipped)", text)
-    )
+    found = re.findall(r"(\d+) (passed|failed|skipped)", text)
+    counts = {word: int(number) for number, word in found}
     return Run(
         name=name,
         passed=counts.get("passed", 0),

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,9 @@ from windtunnel.ui.options import (
     WatchdogOption,
     examples,
 )
+
+if TYPE_CHECKING:
+    from windtunnel.engine.replay import Replay
 
 EPILOG = examples(
     "windtunnel replay latest",
@@ -57,7 +60,6 @@ def replay(
     from windtunnel.store.run_reader import RunReader, find_run  # noqa: PLC0415
     from windtunnel.ui import screen  # noqa: PLC0415
     from windtunnel.ui.progress import RunProgress  # noqa: PLC0415
-    from windtunnel.ui.verify_command import difference_json  # noqa: PLC0415
 
     original = find_run(run, runs)
     manifest = RunReader(original).manifest
@@ -79,25 +81,37 @@ def replay(
             progress=progress.step,
             begun=failures.remember_run,
         )
-    difference, session = found.difference, found.session
     if json:
-        screen.print_json(
-            {
-                "original": str(original),
-                "replay": str(session.path),
-                "state": session.state,
-                "equal": difference is None,
-                "compared_until_ns": found.until_ns,
-                "difference": None if difference is None else difference_json(difference),
-            }
-        )
-    elif difference is not None:
-        screen.out().print(f"{session.path} (b) differs from {original} (a):")
-        screen.out().print(difference.describe())
-    elif not quiet:
-        until = ""
-        if found.until_ns is not None:
-            until = f", as far as that was recorded: until {found.until_ns / 1e9:.9f} s"
-        screen.out().print(f"equal in every byte to {original}{until}")
-        screen.out().print(f"{session.state}; recorded in {session.path}")
-    return ExitStatus.PASSED if difference is None else ExitStatus.FAILED
+        screen.print_json(_as_json(original, found))
+    elif not quiet or found.difference is not None:
+        _show(original, found)
+    return ExitStatus.PASSED if found.difference is None else ExitStatus.FAILED
+
+
+def _as_json(original: Path, found: Replay) -> dict[str, object]:
+    from windtunnel.ui.verify_command import difference_json  # noqa: PLC0415
+
+    difference = found.difference
+    return {
+        "original": str(original),
+        "replay": str(found.session.path),
+        "state": found.session.state,
+        "equal": difference is None,
+        "compared_until_ns": found.until_ns,
+        "difference": None if difference is None else difference_json(difference),
+    }
+
+
+def _show(original: Path, found: Replay) -> None:
+    from windtunnel.ui import screen  # noqa: PLC0415
+
+    path = found.session.path
+    if found.difference is not None:
+        screen.out().print(f"{path} (b) differs from {original} (a):")
+        screen.out().print(found.difference.describe())
+        return
+    until = ""
+    if found.until_ns is not None:
+        until = f", as far as that was recorded: until {found.until_ns / 1e9:.9f} s"
+    screen.out().print(f"equal in every byte to {original}{until}")
+    screen.out().print(f"{found.session.state}; recorded in {path}")
