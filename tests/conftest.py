@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -24,6 +25,10 @@ PROGRAM_PATH = os.pathsep.join(
 # Equal examples on every run in CI; a laptop may find new ones. No deadline: a busy host is no bug.
 settings.register_profile("windtunnel", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("windtunnel")
+
+# A shell that starts the tests in the background has them ignore SIGINT, and
+# every program that they start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser):

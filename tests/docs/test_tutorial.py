@@ -11,7 +11,7 @@ import pytest
 from repository import REPOSITORY
 
 BLOCK = re.compile(r"^```(yaml|python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-HOST_FACTS = re.compile(r"^wall time ")
+HOST_FACTS = re.compile(r"^wall time |^first, seed 1, Linux ")
 """Lines that differ from computer to computer."""
 
 
