@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from machines.confined import ORDINARY_USER, in_a_fork, run_confined, users
+from machines.confined import ORDINARY_USER, OWN_HOME, in_a_fork, run_confined, users
 from windtunnel.errors import HostError, UsageError
 from windtunnel.machines import confine, landlock, namespaces
 from windtunnel.machines.confine import Confinement, Method
@@ -28,6 +28,7 @@ def call(number, *values):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return result
 S, R, W, P, PID = {S!r}, {R!r}, {W!r}, {P!r}, {PID!r}
+OWN_HOME = {OWN_HOME!r}
 """
 
 # name -> program. Each must fail; S is a secret folder, R a readable one, W a
@@ -40,7 +41,7 @@ ATTACKS = {
     "read the environment of a process": "open(f'/proc/{PID}/environ').read()",
     "read the memory of a process": "open(f'/proc/{PID}/mem', 'rb')",
     "list the processes": "os.listdir('/proc/1')",
-    "list homes": "os.listdir('/home')[0]",
+    "list homes": "[name for name in os.listdir('/home') if name != OWN_HOME][0]",
     "read devices": "os.open('/dev/vda', os.O_RDONLY)",
     "read the kernel's memory": "os.open('/proc/kcore', os.O_RDONLY)",
     "open a terminal": "os.open('/dev/tty', os.O_RDWR)",
@@ -181,7 +182,7 @@ def outcomes(stage: Stage, port: int, programs: dict[str, str]) -> dict[str, str
             "S": str(stage.root / "secret"), "R": str(stage.root / "shown"),
             "W": str(stage.root / "writable"), "P": port, "PID": victim.pid,
         }  # fmt: skip
-        driver = PRELUDE.format(**variables) + f"programs = {programs!r}\n"
+        driver = PRELUDE.format(OWN_HOME=OWN_HOME, **variables) + f"programs = {programs!r}\n"
         driver += (
             "import json\nresults = {}\n"
             "for name, program in programs.items():\n"
