@@ -111,7 +111,7 @@ mount -t tmpfs tmpfs /mnt
 mkdir /mnt/h; mount -t hostfs none /mnt/h -o /
 H=/mnt/h SHOWN={root}/shown SECRETS={root}/secret S=$H{root}/secret
 PID={pid} PORT={port} HOST={host} OWN_HOME="{own_home}"
-export H SHOWN SECRETS S PID PORT HOST
+export H SHOWN SECRETS S PID PORT HOST OWN_HOME
 attempt() {{
   export C=$H{root}/shown/$1 W=$H{root}/writable/$1
   output=$(timeout 20 bash -ec "$2" 2>&1); status=$?
