@@ -6,7 +6,8 @@
 
 The selftests come from the source that the guest was built from. The topotests
 are those of the FRR release that is installed (frr-X.Y.Z/tests/topotests); they
-need python3-pytest and python3-pexpect. Debian's FRR has no pim6d, which their
+need Debian's python3-pytest, python3-pexpect and kmod, and rtnetlink.sh needs
+uuid-runtime. Debian's FRR has no pim6d, which their
 harness asks for: a link in its place satisfies it (`--node-files`).
 """
 
