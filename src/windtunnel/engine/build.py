@@ -20,7 +20,10 @@ from windtunnel.errors import GuestError
 from windtunnel.machines.agent import Reply
 from windtunnel.model.addressing import hosts_lines
 from windtunnel.model.lab import LabSpec, NodeSpec
+from windtunnel.wire import rtnetlink
 from windtunnel.wire.agent import ALL_NAMESPACES, Failure, Namespaces, parse_node
+
+LOOPBACK_INDEX = 1
 
 BASE_SYSCTLS = (
     # The base node only switches: it must not speak on the networks itself.
@@ -71,6 +74,9 @@ class LabSetup:
         """
         self.make_base(view)
         if not self._spec.nodes:
+            # The base is then a machine of its own, and a booted machine has its loopback.
+            reply = self._guest.agent.netlink(plan.BASE, rtnetlink.set_up(LOOPBACK_INDEX))
+            self._ask(reply, "base", "its loopback")
             return
         self._make_nodes()
         # Sent in this order, and done in this order; only then is anything waited for.
