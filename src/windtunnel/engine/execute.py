@@ -81,7 +81,9 @@ def execute(request: ExecRequest, output: Callable[[bytes, bool], None]) -> Exec
         shown=tuple(dict.fromkeys(str(path.resolve()) for path in shown)),
         writable=tuple(str(path.resolve()) for path in options.write),
     )
-    options = replace(options, read=(*options.read, *layers), view=view)
+    # "ip tunnel" speaks to the fallback tunnels, which labs do without.
+    words = ("fb_tunnels=initns", *options.kernel_words)
+    options = replace(options, read=(*options.read, *layers), view=view, kernel_words=words)
     spec = LabSpec(name="exec", seed=request.seed, memory_bytes=request.memory_bytes)
     with World(spec, options) as world:
         process = world.base.begin(
