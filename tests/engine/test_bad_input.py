@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 from dataclasses import replace
 from itertools import pairwise
@@ -305,15 +304,6 @@ def test_two_runs_do_not_share_a_folder(options, tmp_path):
         record(spec, options, tmp_path / "run")
     assert "choose a new folder" in error.value.hint
     assert RunReader(tmp_path / "run").state == "passed"
-
-
-@pytest.fixture
-def small_files():
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    yield lambda size_bytes: resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, old)
 
 
 def test_a_disk_that_fills_up_ends_the_run_and_what_was_recorded_stays(options, tmp_path, disk):

@@ -16,11 +16,6 @@ def monotonic_host_s() -> float:
     return time.monotonic()
 
 
-def wall_host_s() -> float:
-    """Seconds since 1970, UTC."""
-    return time.time()
-
-
 def cpu_host_s() -> float:
     """Processor seconds of this process and the children that it has reaped, and theirs."""
     times = os.times()

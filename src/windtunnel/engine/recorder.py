@@ -7,7 +7,6 @@ is adapted in `engine/run.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Protocol
 
 
@@ -29,6 +28,3 @@ class NullRecorder:
 
     def output(self, node: str, process: str, data: bytes, *, stderr: bool) -> None:
         """Forget it."""
-
-
-Fields = Mapping[str, Any]

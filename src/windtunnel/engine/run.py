@@ -9,7 +9,7 @@ manifest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from windtunnel.engine.capture import Capture
@@ -301,8 +301,3 @@ def run_lab(
     progress("booting")
     with World(spec, options, recorder) as world:
         return LabRun(world, recorder, captures=captures, progress=progress).run()
-
-
-def sorted_failures(outcomes: Outcomes) -> Iterator[Check]:
-    """The failed checks that count, in the order in which they were decided."""
-    return (check for check in outcomes.checks if check.judged and not check.passed)
