@@ -7,7 +7,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
-INSTALL := $(PIP) install --require-hashes
+# The pinned files name everything. Asked to resolve, old pips take `coverage[toml]` for something
+# that is not pinned as soon as a newer coverage is out.
+INSTALL := $(PIP) install --require-hashes --no-deps
 # A stamp file is as new as what was installed last: nothing is done twice.
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
