@@ -14,7 +14,8 @@ from bench.measure import NotHereError, Row, Sample, Stopwatch, last_json, of_pr
 
 from windtunnel.engine.kernel import default_kernel
 from windtunnel.engine.world import World, WorldOptions
-from windtunnel.model.lab import Endpoint, Impairment, LabSpec, LinkSpec, NodeSpec
+from windtunnel.model.impairment import Impairment
+from windtunnel.model.lab import Endpoint, LabSpec, LinkSpec, NodeSpec
 
 COST_SOURCE = Path(__file__).parent / "cost.c"
 COST = "/tmp/cost"

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from windtunnel.engine.world import WorldOptions
 from windtunnel.images.kernels import find_kernel
+from windtunnel.model.impairment import Impairment
 from windtunnel.model.lab import (
     CaptureSpec,
     Command,
     Endpoint,
     FileSpec,
-    Impairment,
     LabSpec,
     LinkSpec,
     NodeSpec,

@@ -12,15 +12,8 @@ import pytest
 from windtunnel.engine.world import World, WorldOptions
 from windtunnel.errors import GuestError
 from windtunnel.images.kernels import Kernel
-from windtunnel.model.lab import (
-    Distribution,
-    Endpoint,
-    Impairment,
-    LabSpec,
-    LinkSpec,
-    NetworkSpec,
-    NodeSpec,
-)
+from windtunnel.model.impairment import Distribution, Impairment
+from windtunnel.model.lab import Endpoint, LabSpec, LinkSpec, NetworkSpec, NodeSpec
 from windtunnel.sim.seeds import derive
 
 FULL = Impairment(

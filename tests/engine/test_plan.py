@@ -8,15 +8,8 @@ import struct
 import pytest
 
 from windtunnel.engine import plan
-from windtunnel.model.lab import (
-    Distribution,
-    Endpoint,
-    Impairment,
-    LabSpec,
-    LinkSpec,
-    NetworkSpec,
-    NodeSpec,
-)
+from windtunnel.model.impairment import Distribution, Impairment
+from windtunnel.model.lab import Endpoint, LabSpec, LinkSpec, NetworkSpec, NodeSpec
 from windtunnel.wire import rtnetlink
 
 SLOW = Impairment(delay_ns=10_000_000, loss=0.1)

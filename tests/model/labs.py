@@ -6,13 +6,12 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from windtunnel.model.addressing import Addressing, Draft, DraftEnd, wire
+from windtunnel.model.impairment import Distribution, Impairment
 from windtunnel.model.lab import (
     CaptureSpec,
     Command,
-    Distribution,
     Expectation,
     FileSpec,
-    Impairment,
     LabSpec,
     LinkChange,
     NodeSpec,

@@ -7,13 +7,13 @@ import pytest
 
 from windtunnel.errors import LabFileErrors
 from windtunnel.model.check import check_spec
+from windtunnel.model.impairment import Impairment
 from windtunnel.model.lab import (
     CaptureSpec,
     Command,
     Endpoint,
     Expectation,
     FileSpec,
-    Impairment,
     LabSpec,
     LinkChange,
     LinkSpec,

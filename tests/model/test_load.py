@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-from windtunnel.model.lab import Distribution, Endpoint, Impairment, LinkSpec
+from windtunnel.model.impairment import Distribution, Impairment
+from windtunnel.model.lab import Endpoint, LinkSpec
 
 RING = """
 name: ring

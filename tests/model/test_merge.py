@@ -1,16 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import base64
 
-from windtunnel.model.lab import (
-    CaptureSpec,
-    Command,
-    Distribution,
-    Expectation,
-    Impairment,
-    LinkChange,
-    Outcome,
-    TextMatch,
-)
+from windtunnel.model.impairment import Distribution, Impairment
+from windtunnel.model.lab import CaptureSpec, Command, Expectation, LinkChange, Outcome, TextMatch
 
 LAYERS = """
 name: x

@@ -9,7 +9,7 @@ from struct import pack
 
 import pytest
 
-from windtunnel.model.lab import Distribution
+from windtunnel.model.impairment import Distribution
 from windtunnel.sim.jitter import delay_table
 
 

@@ -16,15 +16,8 @@ from windtunnel.errors import UsageError
 from windtunnel.images.kernels import Kernel
 from windtunnel.model.addressing import Addressing, Draft, DraftEnd, wire
 from windtunnel.model.check import check_spec
-from windtunnel.model.lab import (
-    Endpoint,
-    FileSpec,
-    Impairment,
-    LabSpec,
-    LinkSpec,
-    NetworkSpec,
-    NodeSpec,
-)
+from windtunnel.model.impairment import Impairment
+from windtunnel.model.lab import Endpoint, FileSpec, LabSpec, LinkSpec, NetworkSpec, NodeSpec
 from windtunnel.model.units import parse_duration, parse_size
 
 LinkSetting = str | int

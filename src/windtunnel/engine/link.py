@@ -12,7 +12,8 @@ from windtunnel.engine.plan import Setting
 from windtunnel.engine.recorder import Recorder
 from windtunnel.engine.wiring import Wiring
 from windtunnel.errors import UsageError
-from windtunnel.model.lab import Distribution, Endpoint, Impairment, LabSpec, LinkSpec
+from windtunnel.model.impairment import Distribution, Impairment
+from windtunnel.model.lab import Endpoint, LabSpec, LinkSpec
 from windtunnel.model.units import parse_duration, parse_rate, parse_share
 
 

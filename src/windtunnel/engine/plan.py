@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from windtunnel.model.lab import Distribution, Endpoint, Impairment, LabSpec, LinkSpec
+from windtunnel.model.impairment import Distribution, Impairment
+from windtunnel.model.lab import Endpoint, LabSpec, LinkSpec
 from windtunnel.model.units import duration_text, rate_text, share_text
 from windtunnel.sim.jitter import delay_table
 from windtunnel.sim.seeds import derive, mac_address

@@ -11,11 +11,11 @@ import posixpath
 import re
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
+from windtunnel.model.impairment import Impairment
 from windtunnel.model.lab import (
     CaptureSpec,
     Command,
     Expectation,
-    Impairment,
     LinkChange,
     LinkSpec,
     Outcome,

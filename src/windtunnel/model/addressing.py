@@ -30,7 +30,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from windtunnel.errors import LabFileError
-from windtunnel.model.lab import Endpoint, Impairment, LabSpec, LinkSpec, NetworkSpec
+from windtunnel.model.impairment import Impairment
+from windtunnel.model.lab import Endpoint, LabSpec, LinkSpec, NetworkSpec
 
 # Below this, IPv6 is switched off on an interface (RFC 8200, section 5).
 IPV6_MTU_BYTES_MIN = 1280

@@ -19,10 +19,10 @@ from windtunnel.model.addresscheck import (
     address_problems,
     mac_problems,
 )
+from windtunnel.model.impairment import Impairment
 from windtunnel.model.lab import (
     Command,
     Endpoint,
-    Impairment,
     LabSpec,
     LinkChange,
     NodeSpec,

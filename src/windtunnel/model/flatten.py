@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from windtunnel.model.clock import clock_text
+from windtunnel.model.impairment import Impairment
 from windtunnel.model.lab import (
     CaptureSpec,
     Command,
     Endpoint,
     Expectation,
     FileSpec,
-    Impairment,
     LabSpec,
     LinkChange,
     LinkSpec,

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 from windtunnel.model.addressing import interfaces_by_node
-from windtunnel.model.lab import Endpoint, Impairment, LabSpec, LinkSpec, NodeSpec
+from windtunnel.model.impairment import Impairment
+from windtunnel.model.lab import Endpoint, LabSpec, LinkSpec, NodeSpec
 from windtunnel.model.layout import Graph, Point, place
 from windtunnel.model.units import duration_text, rate_text, share_text
 

@@ -13,41 +13,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-
-class Distribution(Enum):
-    """The distributions of delay that netem knows (`tc-netem(8)`)."""
-
-    UNIFORM = "uniform"
-    NORMAL = "normal"
-    PARETO = "pareto"
-    PARETONORMAL = "paretonormal"
-
-
-@dataclass(frozen=True, slots=True)
-class Impairment:
-    """What a link does to packets that leave one of its ends.
-
-    Attributes:
-        delay_ns: added to each packet, 0 or more.
-        jitter_ns: spread around `delay_ns`, at most `delay_ns`.
-        distribution: of the jitter.
-        loss: share of packets lost, 0.0 to 1.0; so are the next three.
-        duplicate: share sent twice.
-        reorder: share sent at once instead of after `delay_ns`, which it needs.
-        corrupt: share with one bit flipped.
-        rate_bps: bits a second; None is unlimited.
-        queue_packets: packets that may wait (netem's `limit`); None is netem's 1000.
-    """
-
-    delay_ns: int = 0
-    jitter_ns: int = 0
-    distribution: Distribution = Distribution.UNIFORM
-    loss: float = 0.0
-    duplicate: float = 0.0
-    reorder: float = 0.0
-    corrupt: float = 0.0
-    rate_bps: int | None = None
-    queue_packets: int | None = None
+from windtunnel.model.fault import Fault
+from windtunnel.model.impairment import Impairment
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +209,10 @@ class CaptureSpec:
     filter: str = ""
 
 
+OWN_MEMORY_BYTES = 128 << 20
+"""What a kernel of a node's own gets; pages that it never touches cost the host nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
     """A machine.
@@ -254,6 +225,10 @@ class NodeSpec:
         exec: shell command lines, run in order before the lab's time zero.
         files: that it finds when it starts.
         syscall_cost_ns: virtual time for each syscall.
+        kernel: None shares the lab's kernel with other nodes; "own" boots one of the
+            lab's version for this node alone, anything else names its version or path.
+        memory_bytes: of its own kernel; None is `OWN_MEMORY_BYTES`.
+        kernel_words: further words for its own kernel's command line.
     """
 
     name: str
@@ -263,6 +238,9 @@ class NodeSpec:
     exec: tuple[str, ...] = ()
     files: tuple[FileSpec, ...] = ()
     syscall_cost_ns: int = 0
+    kernel: str | None = None
+    memory_bytes: int | None = None
+    kernel_words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +254,7 @@ class LabSpec:
         memory_bytes: of the shared kernel.
         clock_ns: the wall clock at lab time zero, nanoseconds since 1970 UTC.
         nodes, links, networks, processes, captures: in the order of the file.
+        faults: in the order in which they begin.
         steps: in the order in which they are done.
         validations: done at the end, in order; their `at_ns` is ignored.
         root: a directory of the host to use as the nodes' root file system; "/"
@@ -294,5 +273,6 @@ class LabSpec:
     steps: tuple[Step, ...] = ()
     validations: tuple[Step, ...] = ()
     captures: tuple[CaptureSpec, ...] = ()
+    faults: tuple[Fault, ...] = ()
     root: str = "/"
     source: str = field(default="", compare=False)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from windtunnel.errors import LabFileError
 from windtunnel.model.addressing import Addressing, Draft, DraftEnd, subnet_range
-from windtunnel.model.lab import Distribution, Impairment
+from windtunnel.model.impairment import Distribution, Impairment
 from windtunnel.model.problem import Path, Problem
 from windtunnel.model.schema import ImpairmentPart, LabPart, LinkBody, LinkPart, NetworkPart
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from windtunnel.model.lab import Distribution
+from windtunnel.model.impairment import Distribution
 
 TABLE_SIZE = 4096
 SCALE = 8192

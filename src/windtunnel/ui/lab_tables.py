@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from rich.text import Text
 
-from windtunnel.model.lab import Command, Endpoint, Impairment, LabSpec, LinkChange, Step
+from windtunnel.model.impairment import Impairment
+from windtunnel.model.lab import Command, Endpoint, LabSpec, LinkChange, Step
 from windtunnel.model.units import duration_text, rate_text, share_text, size_text
 from windtunnel.ui import screen
 from windtunnel.ui.screen import Row, time_text
