@@ -193,10 +193,17 @@ class VhostUserBackend:
             `take_acknowledgement` when it is readable, before anything else
             is sent.
         """
+        return self._tell(vhost_user.vring_call(index))
+
+    def send_configuration_change(self) -> socket.socket:
+        """Tell the guest that the device's configuration is another; as for `send_interrupt`."""
+        return self._tell(vhost_user.configuration_change())
+
+    def _tell(self, message: vhost_user.Message) -> socket.socket:
         if self._interrupts is None:
             raise StateError("interrupt to a guest that has not set up its device")
         with suppress(ConnectionError):  # it has died; reading the acknowledgement says so
-            self._interrupts.sendall(vhost_user.vring_call(index).to_bytes())
+            self._interrupts.sendall(message.to_bytes())
         return self._interrupts
 
     def take_acknowledgement(self) -> bool:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from windtunnel.engine import plan
 from windtunnel.engine.guest import Guest
+from windtunnel.engine.parts import Part
+from windtunnel.engine.waits import Waits
 from windtunnel.engine.wiring import Wiring
 from windtunnel.errors import GuestError
 from windtunnel.machines.agent import Reply
@@ -48,20 +50,32 @@ class HostView:
 
 
 class LabSetup:
-    """Makes the nodes and cables of one lab.
+    """Makes the part of a lab that lives in one guest.
 
     Attributes:
         namespaces: of each node's processes: pid namespace number to node name.
+        wiring: of the guest's nodes.
     """
 
-    def __init__(self, guest: Guest, spec: LabSpec) -> None:
+    def __init__(self, guest: Guest, waits: Waits, part: Part, lab: LabSpec) -> None:
+        """Create.
+
+        Args:
+            guest: whose agent is ready.
+            waits: of the world.
+            part: what to make.
+            lab: the whole lab, whose nodes know each other's names.
+        """
         self._guest = guest
-        self._spec = spec
-        self._numbers = plan.node_numbers(spec)
+        self._waits = waits
+        self._part = part
+        self._spec = part.spec
+        self._lab = lab
+        self._numbers = plan.node_numbers(part.spec)
         self._pids: dict[str, int] = {}
         self.namespaces: dict[int, str] = {}
         names = {number: name for name, number in self._numbers.items()}
-        self._wiring = Wiring(guest.agent, guest.wait, {plan.BASE: "base", **names})
+        self.wiring = Wiring(guest.agent, waits.wait, {plan.BASE: "base", **names})
 
     def make(self, view: HostView = HostView()) -> None:
         """Do all of it.
@@ -78,24 +92,28 @@ class LabSetup:
             reply = self._guest.agent.netlink(plan.BASE, rtnetlink.set_up(LOOPBACK_INDEX))
             self._ask(reply, "base", "its loopback")
             return
-        self._make_nodes()
+        if self._part.node is None:
+            self._make_nodes()
         # Sent in this order, and done in this order; only then is anything waited for.
         replies = self._write_files()
         if self._spec.networks:
             replies.append(("base", "sysctl", self._sysctl(plan.BASE, BASE_SYSCTLS)))
-        self._wiring.send(plan.cables(self._spec, self._pids))
+        self.wiring.send(plan.cables(self._spec, self._pids))
+        ports = self._take_ports()
         replies += self._set_sysctls()
-        self._wiring.send(plan.interfaces(self._spec))
-        self._wiring.send(plan.cuts(self._spec))
-        self._wiring.finish()
+        self.wiring.send(plan.interfaces(self._spec))
+        self.wiring.send(ports)
+        self.wiring.send(plan.cuts(self._spec))
+        self.wiring.finish()
         for node, what, reply in replies:
             self._ask(reply, node, what)
 
     def make_base(self, view: HostView = HostView()) -> None:
         """Make the base node: the kernel's own network and processes, a root of its own."""
+        node = self._part.node
         reply = self._guest.agent.add_node(
             plan.BASE,
-            name="base",
+            name="base" if node is None else node.name,
             namespaces=Namespaces.MOUNT,
             root=self._spec.root,
             layers=view.layers,
@@ -104,6 +122,40 @@ class LabSetup:
             top=sorted(path.name for path in Path("/").iterdir()),
         )
         self._ask(reply, "base", "its namespaces")
+        if node is not None:
+            name = self._guest.agent.sysctl(plan.BASE, [("kernel/hostname", node.name)])
+            self._ask(name, node.name, "sysctl")
+
+    def _take_ports(self) -> plan.Round:
+        """Give each port its place and name; returns what makes them ready."""
+        indexes = [self._port_index(port.device) for port in self._part.ports]
+        arrive: plan.Round = {}
+        named: plan.Round = {}
+        ready: plan.Round = {}
+        for port, found in zip(self._part.ports, indexes, strict=True):
+            end = port.endpoint
+            number = self._numbers[end.node]
+            index = found if port.index is None else port.index
+            if port.index is not None:
+                setting = plan.port_arrives(f"eth{port.device}", self._pids[end.node], port.index)
+                arrive.setdefault(plan.BASE, []).append(setting)
+            # Two interfaces may want each other's names: first none has any of them.
+            named.setdefault(number, []).append(plan.port_named(index, f"port{index}"))
+            ready.setdefault(number, []).extend(plan.port_ready(end, index))
+        for port, found in zip(self._part.ports, indexes, strict=True):
+            index = found if port.index is None else port.index
+            final = plan.port_named(index, port.endpoint.interface)
+            named[self._numbers[port.endpoint.node]].append(final)
+        self.wiring.send(arrive)
+        self.wiring.send(named)
+        return ready
+
+    def _port_index(self, device: int) -> int:
+        """The index that the guest's kernel gave a network device."""
+        path = f"/sys/class/net/eth{device}/ifindex"
+        reply = self._guest.agent.read_file(plan.BASE, path)
+        self._ask(reply, "base", "network device")
+        return int(reply.data)
 
     def _make_nodes(self) -> None:
         agent = self._guest.agent
@@ -120,7 +172,7 @@ class LabSetup:
             for node in self._spec.nodes
         ]
         # The agent answers in order: with the last answer, all have come.
-        self._guest.ask(replies[-1][1], "the nodes' namespaces")
+        self._waits.ask(replies[-1][1], "the nodes' namespaces")
         for name, reply in replies:
             self._ask(reply, name, "its namespaces")
             self._pids[name], namespace = parse_node(reply.payload)
@@ -128,7 +180,7 @@ class LabSetup:
 
     def _write_files(self) -> list[tuple[str, str, Reply]]:
         replies = []
-        hosts = "".join(f"{line}\n" for line in hosts_lines(self._spec)).encode()
+        hosts = "".join(f"{line}\n" for line in hosts_lines(self._lab)).encode()
         agent = self._guest.agent
         for node in self._spec.nodes:
             number = self._numbers[node.name]
@@ -157,7 +209,7 @@ class LabSetup:
         return self._guest.agent.sysctl(number, list(settings))
 
     def _ask(self, reply: Reply, node: str, what: str) -> None:
-        self._guest.ask(reply, f"{what} of node {node}")
+        self._waits.ask(reply, f"{what} of node {node}")
         if reply.failure is not None:
             raise _refusal(reply.failure, node, what)
 

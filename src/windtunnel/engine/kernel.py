@@ -30,3 +30,23 @@ def default_kernel(name: str | None = None) -> Kernel:
             hint="build one, about ten minutes: windtunnel kernel build",
         )
     return kernel
+
+
+def node_kernel(node: str, name: str) -> Kernel:
+    """The kernel that a node of a lab wants for its own.
+
+    Args:
+        node: for messages.
+        name: a version, a key, or a path of a UML program.
+
+    Raises:
+        HostError: there is none; the hint says how to build it.
+    """
+    kernel = find_kernel(name)
+    if kernel is None:
+        raise HostError(
+            f"node {node} wants a kernel {name!r} of its own, "
+            "and none has been built on this machine yet",
+            hint=f"build it, about ten minutes: windtunnel kernel build --source {name}",
+        )
+    return kernel

@@ -1,47 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
 """The calendar: who runs when. The only poll loop of the project.
 
-One guest runs at a time. When all wait, the earliest of the agenda's next
-action and the guests' requests comes next; at the same instant the agenda goes
-first, then guests by their number. Whoever runs is told how far it may go
-(`free_until`): up to the earliest wish of anybody else. An action added while a
-guest runs lowers that limit. Nothing moves until every guest has said that it
-waits; quiet is never taken for waiting.
+Time passes in rounds. In a round every guest goes on up to its own bound: the
+earliest instant at which anything of another guest could reach it (see
+`windtunnel.sim.lookahead`), or at which the world has something to do. What
+guests send each other meanwhile arrives behind their bounds, so it does not
+matter which of them runs first, or whether several run at the same time on
+different processors: `parallel` changes how long a run takes and nothing else.
+Between two rounds nobody runs; then the world does what is due, and what guests
+have reported is told in the order of its time.
 
-Guests are admitted in the order of their numbers, each alone until its first
-wait, so that the order in which the host lets them connect does not matter.
+A guest says by WAIT that it has nothing to do before some instant; quiet is
+never taken for waiting. At one instant the world's agenda goes first, then a
+guest's own agenda, then the guest.
 """
 
 from __future__ import annotations
 
-import mmap
-import os
+import heapq
+import select
 import selectors
 import socket
-from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import Enum
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from windtunnel.devices.backend import VhostUserBackend
 from windtunnel.engine.hostclock import monotonic_host_s
+from windtunnel.engine.seat import Seat, SeatState
 from windtunnel.errors import GuestLostError, GuestStuckError, InternalError, WindtunnelError
 from windtunnel.sim.agenda import Action, Agenda, Appointment
-from windtunnel.wire import timetravel
+from windtunnel.sim.lookahead import FOREVER_NS, Lookahead
 from windtunnel.wire.syscalls import syscall_name
-from windtunnel.wire.timetravel import (
-    NEVER_NS,
-    Message,
-    Operation,
-    RunningTask,
-    SharedSchedule,
-)
-
-GUESTS_MAX = 1024
-"""Seats in the shared memory: 128 bytes each, and running_id has 16 bits."""
+from windtunnel.wire.timetravel import NEVER_NS, RunningTask
 
 POLL_HOST_S = 0.5
 """How often a wait looks whether a guest still lives and moves."""
@@ -62,38 +55,23 @@ A kernel has timers for ever: without a limit it would never say WAIT, and nobod
 could see how late it is. Virtual time, so that it is the same on every host.
 """
 
+AHEAD_NS = 1_000_000
+"""How far guests may go beyond the hindmost while somebody waits for a report.
 
-class SeatState(Enum):
-    """What a guest does."""
+Whoever waits goes on when all guests have reached the same instant, so at most
+this long after the report. A guest that is alone stops at its report."""
 
-    STARTING = "starting"
-    RUNNING = "running"
-    WAITING = "waiting"
-    GONE = "gone"
+Report = Callable[[], None]
 
 
-@dataclass(eq=False, slots=True)
-class Seat:
-    """A guest's place at the calendar.
+class Relay(Protocol):
+    """A place between guests that takes part in time, such as a switch.
 
-    Attributes:
-        number: from 1; also its client index in the shared memory.
-        name: for messages.
-        state: see `SeatState`.
-        alive: asks the host whether its process still runs.
-        last_words: what its console said last; completes "the kernel has died: …".
-        connection: None until it has connected.
-        start_sequence: of the START that is still to be answered.
+    Its number is negative; guests have positive ones.
     """
 
     number: int
-    name: str
-    alive: Callable[[], bool]
-    last_words: Callable[[], str]
-    state: SeatState = SeatState.STARTING
-    connection: socket.socket | None = None
-    start_sequence: int | None = None
-    buffer: bytes = b""
+    agenda: Agenda
 
 
 class Calendar:
@@ -101,93 +79,137 @@ class Calendar:
 
     def __init__(
         self,
-        path: Path,
         *,
         time_of_day_ns: int,
+        parallel: int = 1,
         watchdog_host_s: float = WATCHDOG_HOST_S,
         describe: Callable[[Seat, RunningTask], str] | None = None,
         heartbeat: Callable[[], None] | None = None,
         grants: Callable[[str, int, str], None] | None = None,
     ) -> None:
-        """Listen for guests on the socket `path`.
+        """Create.
 
         Args:
-            path: where nothing may be yet.
             time_of_day_ns: the wall clock of the guests at world time 0.
+            parallel: how many guests may run at the same time, 1 or more.
             watchdog_host_s: see `WATCHDOG_HOST_S`.
             describe: names the node of a guest's running task, for messages.
             heartbeat: called a few times a host second while time passes; it
                 may look, and must not touch the world.
-            grants: told of everything that moves time, in order: "action" (of
-                the agenda), "run" and "wait" (of a guest), with the world time
-                and the guest's name. Two runs are equal as far as these are.
+            grants: told of everything that moves time, in a definite order:
+                "action" (of the agenda), "run", "local" and "wait" (of a guest),
+                with the world time and the guest's name. Two runs are equal as
+                far as these are.
         """
         self.agenda = Agenda()
+        self.zero_ns = 0
+        """World time that messages call 0."""
+        self.grants = 0
+        """How often a guest was let run."""
+        self.lookahead = Lookahead()
+        """How long what one guest sends takes to another at the least."""
         self._time_of_day_ns = time_of_day_ns
+        self._parallel = parallel
         self._watchdog_host_s = watchdog_host_s
         self._describe = describe
         self._heartbeat = heartbeat
         self._grants_sink = grants
         self._last_beat_host_s = 0.0
         self._seats: list[Seat] = []
-        self._running: Seat | None = None
-        self._devices: list[VhostUserBackend] = []
+        self._relays: list[Relay] = []
+        self._reports: list[tuple[int, int, int, Report]] = []
+        self._report_count = 0
+        self._report_ns: int | None = None
+        self._awaited = False
+        self._queues: list[list[Seat]] = []
+        self._active: set[Seat] = set()
+        self._in_round = False
+        self._losses: list[tuple[int, int, GuestLostError]] = []
         self._failure: WindtunnelError | None = None
-        self.grants = 0
-        self.zero_ns = 0
-        """World time that messages call 0."""
         self._selector = selectors.DefaultSelector()
-        self._watched: dict[VhostUserBackend, list[socket.socket]] = {}
-        size = SharedSchedule.size_bytes(GUESTS_MAX)
-        self._memory_file = os.memfd_create("windtunnel-schedule", os.MFD_CLOEXEC)
-        self._log_file = os.memfd_create("windtunnel-schedule-log", os.MFD_CLOEXEC)
-        os.ftruncate(self._memory_file, size)
-        self._memory = mmap.mmap(self._memory_file, size)
-        self._view = memoryview(self._memory)
-        self._shared = SharedSchedule(self._view, clients=GUESTS_MAX)
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._listener.bind(str(path))
-        self._listener.listen(GUESTS_MAX)
-        self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        self._watched: dict[Seat | VhostUserBackend, list[socket.socket]] = {}
+        self._devices: dict[VhostUserBackend, Seat] = {}
 
     # ---- what others ask ----
 
     @property
     def now_ns(self) -> int:
-        """The present instant; while a guest runs, the one that it has reached."""
-        if self._running is not None:
-            return max(self._shared.current_time_ns, self.agenda.now_ns)
-        return self.agenda.now_ns
+        """The present instant of the world; that of a report while it is told."""
+        return self.agenda.now_ns if self._report_ns is None else self._report_ns
 
     def seat(
-        self, name: str, alive: Callable[[], bool], last_words: Callable[[], str] = str
+        self,
+        name: str,
+        path: Path,
+        alive: Callable[[], bool],
+        last_words: Callable[[], str] = str,
     ) -> Seat:
-        """Expect one more guest; its number goes on its command line."""
-        seat = Seat(len(self._seats) + 1, name, alive, last_words)
-        if seat.number >= GUESTS_MAX:
-            raise InternalError(f"more than {GUESTS_MAX} guests")
+        """Expect one more guest at the socket `path`, to begin at the present instant."""
+        seat = Seat(
+            len(self._seats) + 1,
+            name,
+            path,
+            start_ns=self.agenda.now_ns,
+            alive=alive,
+            last_words=last_words,
+        )
         self._seats.append(seat)
+        self._watch(seat)
         return seat
 
-    def add_device(self, device: VhostUserBackend) -> None:
-        """Serve a device from now on."""
-        self._devices.append(device)
-        self._watched[device] = []
-        self._watch_device(device)
+    def add_device(self, seat: Seat, device: VhostUserBackend) -> None:
+        """Serve a device of a guest from now on."""
+        self._devices[device] = seat
+        self._watch(device)
+
+    def add_relay(self, relay: Relay) -> None:
+        """Let a place between guests take part in time."""
+        self._relays.append(relay)
 
     def at(self, time_ns: int, action: Action) -> Appointment:
-        """Have `action` called at `time_ns`, while no guest runs."""
-        appointment = self.agenda.add(max(time_ns, self.agenda.now_ns), action)
-        if self._running is not None and time_ns < self._shared.free_until_ns:
-            self._shared.free_until_ns = time_ns
-        return appointment
+        """Have `action` called at `time_ns`, when all guests have reached it.
 
-    def at_once(self, action: Action) -> Appointment:
-        """Have `action` called at the present instant, once no guest runs."""
-        return self.at(self.now_ns, action)
+        Raises:
+            InternalError: guests run; what they cause goes to their own agendas.
+        """
+        if self._in_round:
+            raise InternalError("an appointment of the world is made while guests run")
+        return self.agenda.add(max(time_ns, self.now_ns), action)
 
-    def run(self, until: Callable[[], bool]) -> bool:
-        """Let time pass until `until` says so while no guest runs.
+    def local(self, seat: Seat, time_ns: int, action: Action) -> Appointment:
+        """Have `action` called at `time_ns`, when that guest has reached it and waits."""
+        return seat.at(time_ns if self._in_round else max(time_ns, self.now_ns), action)
+
+    def post(self, sender: Seat, target: Seat | Relay, time_ns: int, action: Action) -> None:
+        """Send something from a running guest to another place.
+
+        It is put into the target's agenda when the round is over, behind what
+        guests with lower numbers sent there; `time_ns` must not be nearer than
+        `lookahead` says. What may come back limits the sender.
+        """
+        sender.outbox.append((target.agenda, time_ns, action))
+        back_ns = self.lookahead.least_ns(target.number, sender.number)
+        if back_ns < FOREVER_NS:
+            sender.stop_at(time_ns + back_ns)
+
+    def report(self, seat: Seat, tell: Report) -> None:
+        """Have `tell` called between rounds, in the order of the reports' times.
+
+        When somebody waits for reports, the guest goes no further for now.
+        """
+        now_ns = seat.now_ns
+        self._report_count += 1
+        heapq.heappush(self._reports, (now_ns, seat.number, self._report_count, tell))
+        if self._awaited:
+            seat.stop_at(now_ns)
+
+    def run(self, until: Callable[[], bool], *, awaited: bool = True) -> bool:
+        """Let time pass until `until` says so between two rounds.
+
+        Args:
+            until: looked at after each round.
+            awaited: whether a guest's report may make it true; then guests go no
+                further than their reports, and not far ahead of each other.
 
         Returns:
             False when instead everybody came to sleep for ever.
@@ -196,17 +218,19 @@ class Calendar:
             GuestLostError: when a guest died.
             GuestStuckError: when a guest computes for ever.
         """
+        self._awaited = awaited
         while True:
             if self._failure is not None:
                 raise self._failure
-            if self._running is not None:
-                self._poll()
-            elif until():
-                return True
-            elif not self._admit() and not self._step():
+            self._tell_reports()
+            if until():
+                return self._catch_up()
+            if not self._step():
                 # A guest that died asleep has told nobody.
                 self._check_life()
+                self._settle_losses()
                 if self._failure is None:
+                    self.agenda.advance(self._reached_ns())
                     return False
 
     def run_until(self, time_ns: int) -> None:
@@ -218,244 +242,284 @@ class Calendar:
             reached = True
 
         self.at(time_ns, reach)
-        self.run(lambda: reached)
+        self.run(lambda: reached, awaited=False)
 
-    def call(self, device: VhostUserBackend, index: int) -> None:
-        """Interrupt a device's guest; only from an action of the agenda."""
-        if self._running is not None:
-            raise InternalError("interrupt while a guest runs")
-        self._shared.set_running(0)
-        self._shared.current_time_ns = self.agenda.now_ns
-        source = device.send_interrupt(index)
-        taken = False
+    def interrupt(self, device: VhostUserBackend, index: int) -> None:
+        """Interrupt a device's guest for a queue; only from a local action of that guest."""
+        self._tell_guest(device, lambda: device.send_interrupt(index))
 
-        def take() -> None:
-            nonlocal taken
-            taken = device.take_acknowledgement()
+    def change_configuration(self, device: VhostUserBackend) -> None:
+        """Tell a device's guest that its configuration is another; as for `interrupt`."""
+        self._tell_guest(device, device.send_configuration_change)
 
-        self._selector.register(source, selectors.EVENT_READ, take)
-        try:
-            while not taken and self._failure is None:
-                self._poll()
-        finally:
-            with suppress(KeyError, ValueError):
-                self._selector.unregister(source)
-            if source.fileno() < 0:  # the guest died, and the device with it
-                self._watch_device(device)
+    def _tell_guest(self, device: VhostUserBackend, send: Callable[[], socket.socket]) -> None:
+        seat = self._devices[device]
+        if seat.state is SeatState.RUNNING:
+            raise InternalError("interrupt while the guest runs")
+        seat.prepare_for_local()
+        source = send()
+        poller = select.poll()
+        poller.register(source, select.POLLIN)
+        began_host_s = monotonic_host_s()
+        # It answers from the handler of a signal, without letting anything else happen.
+        while source.fileno() >= 0:
+            if poller.poll(1000 * POLL_HOST_S):
+                if device.take_acknowledgement():
+                    break
+            elif not seat.alive():
+                break
+            elif monotonic_host_s() - began_host_s > self._watchdog_host_s:
+                raise self._stuck(seat, self._watchdog_host_s)
+        if source.fileno() < 0:  # the guest died, and the device with it
+            self._watch(device)
 
-    def close(self) -> None:
-        """Close every socket and the shared memory; may be called again."""
-        if self._listener.fileno() < 0:
-            return
-        for device in self._devices:
-            device.close()
-        for seat in self._seats:
-            if seat.connection is not None:
-                seat.connection.close()
-            seat.connection = None
-            seat.state = SeatState.GONE
-        self._running = None
-        self._listener.close()
-        self._selector.close()
-        self._view.release()
-        self._memory.close()
-        for file in (self._memory_file, self._log_file):
-            os.close(file)
+    def pause(self, seat: Seat) -> None:
+        """Let a guest not run from now on; what it is sent waits."""
+        seat.paused = True
 
-    # ---- who goes next ----
-
-    def _admit(self) -> bool:
-        """Answer the START of the first guest that has not begun; True if there is one."""
-        starting = [seat for seat in self._seats if seat.state is SeatState.STARTING]
-        if not starting:
-            return False
-        seat = starting[0]
-        if seat.start_sequence is None or seat.connection is None:
-            self._poll()
-            return True
-        self._shared.set_running(seat.number)
-        # Not one nanosecond before it has asked: all begin at the same instant.
-        self._shared.free_until_ns = self.agenda.now_ns
-        self._shared.current_time_ns = self.agenda.now_ns
-        answer = Message(Operation.ACK, seat.start_sequence, seat.number)
-        files = array("i", [self._memory_file, self._log_file])
-        seat.connection.sendmsg(
-            [answer.to_bytes()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)]
-        )
-        seat.state = SeatState.RUNNING
-        self._running = seat
-        return True
-
-    def _requests(self) -> list[tuple[int, int, Seat]]:
-        requests = []
-        for seat in self._seats:
-            if seat.state is SeatState.WAITING:
-                time_ns = self._shared.request_ns(seat.number)
-                if time_ns is not None and time_ns < NEVER_NS:
-                    requests.append((time_ns, seat.number, seat))
-        return sorted(requests, key=lambda request: request[:2])
-
-    def _step(self) -> bool:
-        """Do the next action or let the next guest run; False when there is neither."""
-        requests = self._requests()
-        appointment_ns = self.agenda.next_ns()
-        if appointment_ns is not None and (not requests or appointment_ns <= requests[0][0]):
-            action = self.agenda.take()
-            self._shared.set_running(0)
-            self._shared.current_time_ns = self.agenda.now_ns
-            if self._grants_sink is not None:
-                self._grants_sink("action", self.agenda.now_ns, "-")
-            if action is not None:
-                action()
-            return True
-        if not requests:
-            return False
-        time_ns, number, seat = requests[0]
-        self.agenda.advance(max(time_ns, self.agenda.now_ns))
-        others = [other[0] for other in requests[1:]]
-        others.append(self.agenda.now_ns + LONGEST_RUN_NS)
-        if appointment_ns is not None:
-            others.append(appointment_ns)
-        self._shared.clear_request(number)
-        self._shared.set_running(number)
-        self._shared.free_until_ns = min(others)
-        self._shared.current_time_ns = self.agenda.now_ns
-        seat.state = SeatState.RUNNING
-        self._running = seat
-        self.grants += 1
-        if self._grants_sink is not None:
-            self._grants_sink("run", self.agenda.now_ns, seat.name)
-        self._send(seat, Message(Operation.RUN, 0, self.agenda.now_ns))
-        return True
-
-    # ---- what arrives ----
-
-    def _accept(self) -> None:
-        connection, _ = self._listener.accept()
-        # We do not know who it is before its START, which carries its number.
-        self._selector.register(
-            connection, selectors.EVENT_READ, lambda: self._receive_start(connection)
-        )
-
-    def _receive_start(self, connection: socket.socket) -> None:
-        data = connection.recv(timetravel.MESSAGE_SIZE_BYTES, socket.MSG_WAITALL)
-        messages, _ = timetravel.parse_messages(data)
-        self._selector.unregister(connection)
-        if not messages or messages[0].operation is not Operation.START:
-            connection.close()
-            return
-        number = messages[0].time_ns
-        seat = next((seat for seat in self._seats if seat.number == number), None)
-        if seat is None or seat.connection is not None:
-            connection.close()
-            return
-        seat.connection = connection
-        seat.start_sequence = messages[0].sequence
-        self._selector.register(connection, selectors.EVENT_READ, lambda: self._receive(seat))
-
-    def _send(self, seat: Seat, message: Message) -> None:
-        if seat.connection is None:
-            return
-        try:
-            seat.connection.sendall(message.to_bytes())
-        except OSError:
-            self._lose(seat)
-
-    def _receive(self, seat: Seat) -> None:
-        if seat.connection is None:
-            return
-        try:
-            data = seat.connection.recv(4096)
-        except ConnectionError:
-            data = b""
-        if not data:
-            self._lose(seat)
-            return
-        messages, seat.buffer = timetravel.parse_messages(seat.buffer + data)
-        for message in messages:
-            self._handle(seat, message)
-
-    def _handle(self, seat: Seat, message: Message) -> None:
-        match message.operation:
-            case Operation.WAIT:
-                if self._running is seat:
-                    self.agenda.advance(self._reached_ns(seat))
-                    self._running = None
-                    if self._grants_sink is not None:
-                        self._grants_sink("wait", self.agenda.now_ns, seat.name)
-                seat.state = SeatState.WAITING
-                return  # with shared memory nobody waits for an answer
-            case Operation.REQUEST:
-                self._shared.request(seat.number, message.time_ns)
-                answer_ns = 0
-            case Operation.GET:
-                answer_ns = self.now_ns
-            case Operation.GET_TOD:
-                answer_ns = self._time_of_day_ns + self.now_ns
-            case Operation.ACK:
-                return
-            case _:
-                answer_ns = 0
-        self._send(seat, Message(Operation.ACK, message.sequence, answer_ns))
-
-    def _reached_ns(self, seat: Seat) -> int:
-        """How late it is, now that the running guest waits.
-
-        A kernel publishes its time when it kicks a device, not when it waits, and
-        panics when it then hears an earlier time than its own. What is sure: it has
-        not gone past what it was free to, nor past what it asks for; and nobody
-        else has anything to do before that.
-        """
-        bound_ns = self._shared.free_until_ns
-        request_ns = self._shared.request_ns(seat.number)
-        if request_ns is not None:
-            bound_ns = min(bound_ns, request_ns)
-        return max(bound_ns, self._shared.current_time_ns, self.agenda.now_ns)
-
-    def _lose(self, seat: Seat) -> None:
-        if seat.connection is not None:
-            self._selector.unregister(seat.connection)
-            seat.connection.close()
-            seat.connection = None
-        if self._running is seat:
-            self.agenda.advance(max(self._shared.current_time_ns, self.agenda.now_ns))
-            self._running = None
-        if seat.state is SeatState.GONE:
-            return  # it was told to end
-        seat.state = SeatState.GONE
-        task = self._shared.running_task(seat.number)
-        node, meanwhile = None, ""
-        if task is not None:
-            node = None if self._describe is None else self._describe(seat, task)
-            meanwhile = f" while process {task.name!r} ran"
-        self._failure = GuestLostError(
-            f"the kernel of {seat.name} has died{meanwhile}: {seat.last_words()}",
-            node=node,
-            time_ns=self.agenda.now_ns - self.zero_ns,
-        )
+    def resume(self, seat: Seat) -> None:
+        """Let a paused guest go on at the present instant: its timers are late then."""
+        seat.paused = False
+        if seat.state is not SeatState.GONE:
+            seat.agenda.advance(max(self.agenda.now_ns, seat.agenda.now_ns))
 
     def forget(self, seat: Seat) -> None:
         """Let a guest go that was told to end: its loss is no failure."""
         seat.state = SeatState.GONE
-        self._failure = None
-        if self._running is seat:
-            self._running = None
+        for device, owner in self._devices.items():
+            if owner is seat:
+                self._unwatch(device)
+        self._unwatch(seat)
+        self._active.discard(seat)
+
+    def close(self) -> None:
+        """Close every socket and all shared memory; may be called again."""
+        for device in self._devices:
+            device.close()
+        for seat in self._seats:
+            seat.close()
+        self._active.clear()
+        self._selector.close()
+
+    # ---- between rounds ----
+
+    def _tell_reports(self) -> None:
+        """Tell all reports that nothing earlier can come before any more."""
+        while self._reports:
+            wishes = [seat.next_ns for seat in self._seats]
+            wishes += [relay.agenda.next_ns() for relay in self._relays]
+            sure_ns = min((wish for wish in wishes if wish is not None), default=FOREVER_NS)
+            if self._reports[0][0] > sure_ns:
+                return
+            self._report_ns, _, _, tell = heapq.heappop(self._reports)
+            try:
+                tell()
+            finally:
+                self._report_ns = None
+
+    def _catch_up(self) -> bool:
+        """Let the hindmost come to where the foremost is: that is the present then."""
+        target_ns = self._reached_ns()
+        while self._failure is None and self._step(no_further_ns=target_ns):
+            self._tell_reports()
+        if self._failure is not None:
+            raise self._failure
+        self.agenda.advance(target_ns)
+        self._tell_reports()
+        return True
+
+    def _reached_ns(self) -> int:
+        """Where the foremost guest is."""
+        reached_ns = [seat.agenda.now_ns for seat in self._seats if not seat.paused]
+        return max([self.agenda.now_ns, *reached_ns])
+
+    def _step(self, no_further_ns: int = FOREVER_NS) -> bool:
+        """Do the world's next action or a round; False when there is neither.
+
+        Args:
+            no_further_ns: nothing at or behind this instant is begun.
+        """
+        next_ns = self._next_ns()
+        earliest_ns = min(next_ns.values(), default=FOREVER_NS)
+        appointment_ns = self.agenda.next_ns()
+        if appointment_ns is None:
+            appointment_ns = FOREVER_NS
+        if min(earliest_ns, appointment_ns) >= no_further_ns:
+            return False
+        # Nothing earlier can happen any more.
+        self.agenda.advance(max(self.agenda.now_ns, min(earliest_ns, appointment_ns)))
+        if appointment_ns <= earliest_ns:
+            action = self.agenda.take()
+            self._log("action", self.agenda.now_ns, "-")
+            if action is not None:
+                action()
+            return True
+        limit_ns = min(appointment_ns, no_further_ns, earliest_ns + LONGEST_RUN_NS)
+        if self._awaited and len(next_ns) > 1:
+            limit_ns = min(limit_ns, earliest_ns + AHEAD_NS)
+            if self._reports:
+                limit_ns = min(limit_ns, self._reports[0][0])
+        bounds = self.lookahead.bounds_ns(next_ns, list(next_ns))
+        free_ns = {
+            number: min(bound_ns, limit_ns)
+            for (number, time_ns), bound_ns in zip(next_ns.items(), bounds, strict=True)
+            if time_ns < min(bound_ns, limit_ns)
+        }
+        if not self._relay(free_ns):
+            self._round([seat for seat in self._seats if seat.number in free_ns], free_ns)
+        return True
+
+    def _next_ns(self) -> dict[int, int]:
+        """When each place has its turn next; those that sleep are absent."""
+        found = {relay.number: relay.agenda.next_ns() for relay in self._relays}
+        found.update((seat.number, seat.next_ns) for seat in self._seats)
+        return {number: time_ns for number, time_ns in found.items() if time_ns is not None}
+
+    def _relay(self, free_ns: dict[int, int]) -> bool:
+        """Do what is due at places between guests; whether there was anything."""
+        moved = False
+        for relay in self._relays:
+            bound_ns = free_ns.get(relay.number, 0)
+            while (due_ns := relay.agenda.next_ns()) is not None and due_ns < bound_ns:
+                action = relay.agenda.take()
+                moved = True
+                if action is not None:
+                    action()
+        return moved
+
+    # ---- a round ----
+
+    def _round(self, seats: Sequence[Seat], free_ns: dict[int, int]) -> None:
+        """Let guests go on, each up to its bound, as many at a time as may run."""
+        for seat in seats:
+            seat.bound_ns = free_ns[seat.number]
+        self._in_round = True
+        # A guest stays with its lane: so lanes are processors, if guests are pinned so.
+        self._queues = [
+            [seat for seat in seats if seat.number % self._parallel == lane][::-1]
+            for lane in range(self._parallel)
+        ]
+        for queue in self._queues:
+            self._start_next(queue)
+        while self._active and self._failure is None:
+            self._poll()
+        self._in_round = False
+        for seat in seats:
+            for kind, time_ns in seat.log:
+                self._log(kind, time_ns, seat.name)
+            for agenda, time_ns, action in seat.outbox:
+                agenda.add(time_ns, action)
+            seat.log.clear()
+            seat.outbox.clear()
+        self._settle_losses()
+
+    def _start_next(self, queue: list[Seat]) -> None:
+        while queue:
+            seat = queue.pop()
+            self._active.add(seat)
+            if self._go_on(seat):
+                return
+            self._active.discard(seat)
+
+    def _go_on(self, seat: Seat) -> bool:
+        """Let a waiting guest go on in its round; False when it has come to its end."""
+        while seat.state is SeatState.WAITING:
+            local_ns, wish_ns = seat.agenda.next_ns(), seat.wish_ns
+            if (
+                local_ns is not None
+                and local_ns < seat.bound_ns
+                and (wish_ns is None or local_ns <= wish_ns)
+            ):
+                action = seat.agenda.take()
+                seat.log.append(("local", seat.agenda.now_ns))
+                if action is not None:
+                    action()
+                continue
+            if wish_ns is None or wish_ns >= seat.bound_ns:
+                return False
+            self.grants += 1
+            until_ns = seat.bound_ns if local_ns is None else min(local_ns, seat.bound_ns)
+            seat.let_run(wish_ns, min(until_ns, NEVER_NS))
+        if seat.state is SeatState.STARTING and seat.started:
+            seat.admit()
+        return seat.state is not SeatState.GONE
+
+    def _has_moved(self, seat: Seat) -> None:
+        """Go on after something has come from a guest."""
+        if seat not in self._active or seat.state is SeatState.RUNNING:
+            return
+        if not self._go_on(seat):
+            self._active.discard(seat)
+            self._start_next(self._queues[seat.number % self._parallel])
+
+    def _lose(self, seat: Seat) -> None:
+        """Note that a guest has died; the round goes on for the others."""
+        if seat.state is SeatState.GONE:
+            return  # it was told to end
+        time_ns = seat.now_ns
+        task = seat.task
+        node, meanwhile = None, ""
+        if task is not None:
+            node = None if self._describe is None else self._describe(seat, task)
+            meanwhile = f" while process {task.name!r} ran"
+        error = GuestLostError(
+            f"the kernel of {seat.name} has died{meanwhile}: {seat.last_words()}",
+            node=node,
+            time_ns=time_ns - self.zero_ns,
+        )
+        self._losses.append((time_ns, seat.number, error))
+        seat.state = SeatState.GONE
+        self._unwatch(seat)
+        seat.disconnect()
+        if seat in self._active:
+            self._active.discard(seat)
+            self._start_next(self._queues[seat.number % self._parallel])
+
+    def _settle_losses(self) -> None:
+        """Of guests that died in one round, the first one is what went wrong."""
+        if self._losses and self._failure is None:
+            time_ns, _, self._failure = min(self._losses, key=lambda loss: loss[:2])
+            self.agenda.advance(max(time_ns, self.agenda.now_ns))
+
+    def _log(self, kind: str, time_ns: int, name: str) -> None:
+        if self._grants_sink is not None:
+            self._grants_sink(kind, time_ns, name)
 
     # ---- waiting for the host ----
 
-    def _watch_device(self, device: VhostUserBackend) -> None:
-        """Bring the selector up to date with what a device waits for."""
-        for source in self._watched[device]:
+    def _watch(self, what: Seat | VhostUserBackend) -> None:
+        """Bring the selector up to date with what a guest or a device waits for."""
+        self._unwatch(what)
+        found: list[tuple[socket.socket, Action]] = []
+        if isinstance(what, Seat):
+            if what.source is not None:
+                found.append((what.source, partial(self._serve_seat, what)))
+        else:
+            for source, receive in what.sources():
+                found.append((source, partial(self._serve_device, what, source, receive)))
+        for source, serve in found:
+            if source.fileno() >= 0:
+                self._selector.register(source, selectors.EVENT_READ, serve)
+                self._watched[what].append(source)
+
+    def _unwatch(self, what: Seat | VhostUserBackend) -> None:
+        for source in self._watched.get(what, []):
             with suppress(KeyError, ValueError):
                 self._selector.unregister(source)
-        self._watched[device] = []
-        for source, receive in device.sources():
-            if source.fileno() < 0:
-                continue
-            self._selector.register(
-                source, selectors.EVENT_READ, partial(self._serve_device, device, source, receive)
-            )
-            self._watched[device].append(source)
+        self._watched[what] = []
+
+    def _serve_seat(self, seat: Seat) -> None:
+        if seat.state is SeatState.GONE:
+            return
+        if seat.source not in self._watched[seat]:
+            return  # closed by what was handled a moment ago
+        if not seat.connected:
+            seat.accept()
+            self._watch(seat)
+        elif seat.receive(self._time_of_day_ns):
+            self._has_moved(seat)
+        else:
+            self._lose(seat)
 
     def _serve_device(
         self, device: VhostUserBackend, source: socket.socket, receive: Action
@@ -466,7 +530,7 @@ class Calendar:
         receive()
         after = [source for source, _ in device.sources()]
         if before != after or any(source.fileno() < 0 for source in after):
-            self._watch_device(device)
+            self._watch(device)
 
     def _poll(self) -> None:
         """Wait until something arrives, and handle it; watch over who runs."""
@@ -481,19 +545,20 @@ class Calendar:
                 return
             self._beat(monotonic_host_s())
             self._check_life()
-            if self._failure is not None:
+            if not self._active:
                 return
             seen = self._glimpse()
             if seen != last_seen:
                 last_seen, began_host_s = seen, monotonic_host_s()
-            limit_host_s = self._watchdog_host_s if self._running else BOOT_HOST_S
+            running = [seat for seat in self._active if seat.state is SeatState.RUNNING]
+            limit_host_s = self._watchdog_host_s if running else BOOT_HOST_S
             if monotonic_host_s() - began_host_s > limit_host_s:
-                raise self._stuck(limit_host_s)
+                seat = min(running or self._active, key=lambda seat: seat.number)
+                raise self._stuck(seat, limit_host_s)
 
-    def _glimpse(self) -> tuple[int, RunningTask | None]:
-        """What a guest that computes changes all the time, unless it spins."""
-        task = self._shared.running_task(self._running.number) if self._running else None
-        return self._shared.current_time_ns, task
+    def _glimpse(self) -> list[tuple[int, RunningTask | None]]:
+        """What guests that compute change all the time, unless they spin."""
+        return [(seat.now_ns, seat.task) for seat in self._seats if seat in self._active]
 
     def _beat(self, now_host_s: float) -> None:
         if self._heartbeat is not None and now_host_s - self._last_beat_host_s > BEAT_HOST_S:
@@ -505,15 +570,14 @@ class Calendar:
             if seat.state is not SeatState.GONE and not seat.alive():
                 self._lose(seat)
 
-    def _stuck(self, limit_host_s: float) -> GuestStuckError:
-        seat = self._running
-        if seat is None:
+    def _stuck(self, seat: Seat, limit_host_s: float) -> GuestStuckError:
+        if seat.state is SeatState.STARTING:
             return GuestStuckError(
-                f"no guest has begun within {limit_host_s:.0f} s of host time: "
-                + "; ".join(seat.last_words() for seat in self._seats),
+                f"the kernel of {seat.name} has not begun within {limit_host_s:.0f} s of host "
+                f"time: {seat.last_words()}",
                 hint="is it built with time-travel support, as `windtunnel kernel build` does?",
             )
-        task = self._shared.running_task(seat.number)
+        task = seat.task
         node = None
         doing = "nothing is known of what it runs"
         if task is not None:
@@ -527,7 +591,7 @@ class Calendar:
         return GuestStuckError(
             f"virtual time has stood still for {limit_host_s:.0f} s of host time: {doing}",
             node=node or seat.name,
-            time_ns=self._shared.current_time_ns - self.zero_ns,
+            time_ns=seat.now_ns - self.zero_ns,
             hint="a program that computes without any syscall stops the clock; "
             "raise the limit with --watchdog if it only needs longer",
         )

@@ -70,8 +70,10 @@ class Bridge:
 
 
 def node_numbers(spec: LabSpec) -> dict[str, int]:
-    """Each node's number for the agent, in the order of the lab."""
-    return {node.name: FIRST + at for at, node in enumerate(spec.nodes)}
+    """Each node's number for its agent, in the order of the lab; one with a kernel is its base."""
+    return {
+        node.name: FIRST + at if node.kernel is None else BASE for at, node in enumerate(spec.nodes)
+    }
 
 
 def endpoints(spec: LabSpec) -> Iterator[Endpoint]:
@@ -213,6 +215,22 @@ def netem_seed(seed: int, end: Endpoint, count: int = 0) -> int:
             the second time does not lose the same packets again.
     """
     return derive(seed, "netem", end.node, end.interface, *([str(count)] if count else []))
+
+
+def port_arrives(interface: str, pid: int, index: int) -> Setting:
+    """Give a port to a node, by the name that its kernel gave it, with an index of ours."""
+    return Setting(f"interface {interface}, to its node", rtnetlink.move(interface, pid, index))
+
+
+def port_named(index: int, name: str) -> Setting:
+    """Give a port its name, or one on the way to it."""
+    return Setting(f"interface {name}, named", rtnetlink.rename(index, name))
+
+
+def port_ready(end: Endpoint, index: int) -> list[Setting]:
+    """Give a port its addresses and set it up; what its cable does to packets is done outside."""
+    settings = [_address(end.interface, index, address) for address in end.addresses]
+    return [*settings, Setting(f"interface {end.interface}, up", rtnetlink.set_up(index))]
 
 
 def sysctl_path(name: str) -> str:

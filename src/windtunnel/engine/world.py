@@ -9,7 +9,7 @@ and stands still between them, however long the program thinks. Lab time zero is
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -17,29 +17,35 @@ from typing import Self
 
 from windtunnel.engine import plan
 from windtunnel.engine.build import HostView, LabSetup
+from windtunnel.engine.cable import Cable, Hub, connect
+from windtunnel.engine.fabric import CableLink
 from windtunnel.engine.grants import GrantsLog
-from windtunnel.engine.guest import Boot, Guest
+from windtunnel.engine.guest import Boot, Guest, boot_all
+from windtunnel.engine.kernel import node_kernel
 from windtunnel.engine.link import Link
-from windtunnel.engine.loop import WATCHDOG_HOST_S, Calendar, Seat
+from windtunnel.engine.loop import WATCHDOG_HOST_S, Calendar
 from windtunnel.engine.node import Node
+from windtunnel.engine.parts import SHARED, Part, between_kernels
+from windtunnel.engine.parts import divide as parts_of
 from windtunnel.engine.process import Duration, duration_ns
 from windtunnel.engine.recorder import NullRecorder, Recorder
-from windtunnel.engine.wiring import Wiring
+from windtunnel.engine.seat import Seat
+from windtunnel.engine.waits import Waits
 from windtunnel.errors import GuestError, HostError, StateError
 from windtunnel.images.agent import ensure_initrd
 from windtunnel.images.kernels import Kernel
-from windtunnel.machines import uml
 from windtunnel.machines.confine import for_project
 from windtunnel.machines.sweep import new_scratch, sweep
-from windtunnel.model.lab import LabSpec, NodeSpec
+from windtunnel.model.lab import OWN, OWN_MEMORY_BYTES, LabSpec, NodeSpec
+from windtunnel.sim.lookahead import Lookahead
 from windtunnel.sim.seeds import derive
 from windtunnel.wire.timetravel import RunningTask
+
+AnyLink = Link | CableLink
 
 SECOND_NS = 1_000_000_000
 ZERO_NS = 10 * SECOND_NS
 """World time of lab time zero: `ping` takes a clock near zero for "not set"."""
-
-GUEST_NAME = "shared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +58,10 @@ class WorldOptions:
         write: paths of the host that guests may write, as the user who runs us.
         trust_guest: run guests without confinement where the host offers none.
         watchdog_host_s: how long virtual time may stand still.
+        parallel: how many kernels may run at the same time, 1 or more.
         cpu: the host processor that guests are pinned to; None chooses.
         console: the file for the kernel's console; None throws it away at the end.
+            That of a node's own kernel lies beside it: "console.log" and "console-r1.log".
         kernel_words: further words for the kernel's command line.
         view: what the base node sees of the host (for `windtunnel exec`).
         heartbeat: called with the lab time a few times a host second.
@@ -66,6 +74,7 @@ class WorldOptions:
     write: tuple[Path, ...] = ()
     trust_guest: bool = False
     watchdog_host_s: float = WATCHDOG_HOST_S
+    parallel: int = 1
     cpu: int | None = None
     console: Path | None = None
     kernel_words: tuple[str, ...] = ()
@@ -91,19 +100,22 @@ class World:
         sweep()
         self._scratch = new_scratch()
         self._closed = False
-        self._namespaces: Mapping[int, str] = {}
+        self._namespaces: dict[int, str] = {}
         self._heartbeat = options.heartbeat
         self._grants_log = None if options.grants is None else GrantsLog(options.grants)
         self._calendar = Calendar(
-            self._scratch.path / uml.CALENDAR_SOCKET,
             time_of_day_ns=spec.clock_ns - ZERO_NS,
+            parallel=options.parallel,
             watchdog_host_s=options.watchdog_host_s,
             describe=self._node_of,
             heartbeat=self._beat if options.heartbeat is not None else None,
             grants=None if self._grants_log is None else self._grants_log.add,
         )
         self._calendar.zero_ns = ZERO_NS
-        self._guest: Guest | None = None
+        self._waits = Waits(self._calendar)
+        self._guests: list[Guest] = []
+        self._nodes: dict[str, Node] = {}
+        self._links: dict[str, AnyLink] = {}
         try:
             self._begin(options)
         except BaseException:
@@ -112,45 +124,94 @@ class World:
 
     def _begin(self, options: WorldOptions) -> None:
         spec = self.spec
-        _check_memory(spec.memory_bytes)
-        boot = Boot(
-            kernel=options.kernel.path,
+        parts = parts_of(spec)
+        _check_memory(sum(_memory_bytes(part) for part in parts))
+        for at, part in enumerate(parts):
+            boot = self._boot(part, options, at)
+            self._guests.append(Guest(self._calendar, self._waits, part.name, boot))
+        boot_all(self._guests, self._waits)
+        setups = [
+            LabSetup(guest, self._waits, part, spec)
+            for guest, part in zip(self._guests, parts, strict=True)
+        ]
+        for setup in setups:
+            setup.make(options.view)
+            self._namespaces.update(setup.namespaces)
+        self._take_nodes(parts)
+        self._take_links(parts, setups)
+        self._run_exec()
+        while self._calendar.zero_ns < self._calendar.now_ns:
+            self._calendar.zero_ns += SECOND_NS
+        self._calendar.run_until(self._calendar.zero_ns)
+        self._recorder.event(0, "lab-begin", lab=spec.name, seed=spec.seed)
+
+    def _boot(self, part: Part, options: WorldOptions, at: int) -> Boot:
+        """What a part's guest is made of."""
+        scratch = self._scratch.path / f"guest{at}"
+        scratch.mkdir()
+        node = part.node
+        console = options.console or scratch / "console.log"
+        kernel, words = options.kernel, options.kernel_words
+        if node is not None:
+            console = console.with_name(f"console-{node.name}.log")
+            words = (*words, *node.kernel_words)
+            if node.kernel not in (None, OWN):
+                kernel = node_kernel(node.name, node.kernel or "")
+        return Boot(
+            kernel=kernel.path,
             initrd=ensure_initrd(),
-            scratch=self._scratch.path,
-            console=options.console or self._scratch.path / "console.log",
-            seed=derive(spec.seed, "kernel", GUEST_NAME),
-            memory_bytes=spec.memory_bytes,
+            scratch=scratch,
+            console=console,
+            seed=derive(self.spec.seed, "kernel", part.name),
+            memory_bytes=_memory_bytes(part),
             confinement=for_project(
                 Path.cwd(),
                 read=options.read,
                 write=options.write,
                 trust_guest=options.trust_guest,
             ),
-            cpu=_choose_cpu() if options.cpu is None else options.cpu,
-            kernel_words=options.kernel_words,
+            # A lane's guests run one after the other, so they share a processor.
+            cpu=_choose_cpu((at + 1) % options.parallel) if options.cpu is None else options.cpu,
+            kernel_words=words,
+            ports=part.ports,
         )
-        self._guest = guest = Guest(self._calendar, GUEST_NAME, boot)
-        guest.boot()
-        setup = LabSetup(guest, spec)
-        setup.make(options.view)
-        self._namespaces = setup.namespaces
-        numbers = plan.node_numbers(spec)
-        self._nodes = {
-            node.name: Node(self, guest.agent, self._recorder, spec=node, number=numbers[node.name])
-            for node in spec.nodes
+
+    def _take_nodes(self, parts: Sequence[Part]) -> None:
+        found = {}
+        for guest, part in zip(self._guests, parts, strict=True):
+            for node in part.spec.nodes:
+                number = plan.node_numbers(part.spec)[node.name]
+                found[node.name] = Node(self, guest.agent, self._recorder, spec=node, number=number)
+        self._nodes = {node.name: found[node.name] for node in self.spec.nodes}
+        agent = self._guests[0].agent
+        self.base = Node(self, agent, self._recorder, spec=NodeSpec("base"), number=plan.BASE)
+
+    def _take_links(self, parts: Sequence[Part], setups: Sequence[LabSetup]) -> None:
+        links: dict[str, AnyLink] = {}
+        for part, setup in zip(parts, setups, strict=True):
+            numbers = plan.node_numbers(part.spec)
+            indexes = plan.interface_indexes(part.spec)
+            for link in part.spec.links:
+                links[link.name] = Link(
+                    self, setup.wiring, link, self._recorder, numbers=numbers, indexes=indexes
+                )
+        ports = {
+            (port.spec.endpoint.node, port.spec.endpoint.interface): port
+            for guest in self._guests
+            for port in guest.ports
         }
-        self.base = Node(self, guest.agent, self._recorder, spec=NodeSpec("base"), number=plan.BASE)
-        wiring = Wiring(guest.agent, self.wait, {n: name for name, n in numbers.items()})
-        indexes = plan.interface_indexes(spec)
-        self._links = {
-            link.name: Link(self, wiring, link, self._recorder, numbers=numbers, indexes=indexes)
-            for link in spec.links
-        }
-        self._run_exec()
-        while self._calendar.zero_ns < self._calendar.now_ns:
-            self._calendar.zero_ns += SECOND_NS
-        self._calendar.run_until(self._calendar.zero_ns)
-        self._recorder.event(0, "lab-begin", lab=spec.name, seed=spec.seed)
+        cables, hubs = connect(self._calendar, *between_kernels(self.spec), ports, self.spec.seed)
+        segments: list[Cable | Hub] = [*cables.values(), *hubs.values()]
+
+        def rewire() -> None:
+            self._calendar.lookahead = Lookahead(
+                way for segment in segments for way in segment.ways()
+            )
+
+        rewire()
+        for name, cable in cables.items():
+            links[name] = CableLink(self, cable, self._recorder, rewire)
+        self._links = {link.name: links[link.name] for link in self.spec.links}
 
     def _run_exec(self) -> None:
         """Run the nodes' `exec` lines, each node's in order."""
@@ -203,7 +264,8 @@ class World:
         Raises:
             IdleError: it can never hold, or nothing was heard for a virtual day.
         """
-        self._open_guest.wait(condition, what)
+        self._check_open()
+        self._waits.wait(condition, what)
 
     def wait_at_most(self, condition: Callable[[], bool], limit_ns: int, what: str) -> bool:
         """Let time pass until `condition` holds, or for `limit_ns`; returns whether it held."""
@@ -216,7 +278,7 @@ class World:
         self._check_open()
         appointment = self._calendar.at(self._calendar.now_ns + limit_ns, end)
         try:
-            self._open_guest.wait(lambda: over or condition(), what, quiet_max_ns=None)
+            self._waits.wait(lambda: over or condition(), what, quiet_max_ns=None)
         finally:
             appointment.cancel()
         return condition()
@@ -241,7 +303,7 @@ class World:
         """All nodes, in the order of the lab."""
         return tuple(self._nodes.values())
 
-    def link(self, name: str, other: str | None = None) -> Link:
+    def link(self, name: str, other: str | None = None) -> AnyLink:
         """The link called `name`, or the first link between two nodes.
 
         Raises:
@@ -256,14 +318,15 @@ class World:
         raise StateError(f"no link {wanted!r}", hint=f"the links are {', '.join(self._links)}")
 
     @property
-    def links(self) -> tuple[Link, ...]:
+    def links(self) -> tuple[AnyLink, ...]:
         """All links, in the order of the lab."""
         return tuple(self._links.values())
 
     @property
     def kernel_release(self) -> str:
-        """The guest kernel's release, such as "7.3.4"."""
-        return self._open_guest.agent.release or ""
+        """The release of the lab's kernel, such as "7.3.4"."""
+        self._check_open()
+        return self._guests[0].agent.release or ""
 
     # ---- its end ----
 
@@ -272,8 +335,8 @@ class World:
         if self._closed:
             return
         self._closed = True
-        if self._guest is not None:
-            self._guest.stop()
+        for guest in self._guests:
+            guest.stop()
         self._calendar.close()
         if self._grants_log is not None:
             self._grants_log.close()
@@ -290,13 +353,6 @@ class World:
     ) -> None:
         self.close()
 
-    @property
-    def _open_guest(self) -> Guest:
-        self._check_open()
-        if self._guest is None:
-            raise StateError("the world has no guest yet", state="starting", required="running")
-        return self._guest
-
     def _check_open(self) -> None:
         if self._closed:
             raise StateError(
@@ -310,8 +366,16 @@ class World:
         if self._heartbeat is not None:
             self._heartbeat(self.now_ns)
 
-    def _node_of(self, _seat: Seat, task: RunningTask) -> str:
+    def _node_of(self, seat: Seat, task: RunningTask) -> str:
+        if seat.name != SHARED:
+            return seat.name
         return self._namespaces.get(task.pid_namespace, "base")
+
+
+def _memory_bytes(part: Part) -> int:
+    if part.node is None:
+        return part.spec.memory_bytes
+    return part.node.memory_bytes or OWN_MEMORY_BYTES
 
 
 def _check_memory(wanted_bytes: int) -> None:
@@ -325,15 +389,15 @@ def _check_memory(wanted_bytes: int) -> None:
     has_bytes = sum(int(sizes[key].split()[0]) * 1024 for key in ("MemTotal", "SwapTotal"))
     if wanted_bytes > has_bytes:
         raise HostError(
-            f"the kernel is to have {wanted_bytes >> 20} MiB of memory, "
+            f"the lab's kernels are to have {wanted_bytes >> 20} MiB of memory, "
             f"and this machine has {has_bytes >> 20} MiB, swap included",
             hint="lower the lab's `memory`; 1 GiB is enough for hundreds of nodes",
         )
 
 
-def _choose_cpu() -> int:
-    """A processor for a guest: spread by our own process id, which no result depends on."""
+def _choose_cpu(lane: int) -> int:
+    """A processor for a lane: spread by our own process id, which no result depends on."""
     allowed = sorted(os.sched_getaffinity(0))
     if not allowed:
         raise HostError("no processor may be used")
-    return allowed[os.getpid() % len(allowed)]
+    return allowed[(os.getpid() + lane) % len(allowed)]

@@ -106,19 +106,15 @@ class AgentChannel:
         *,
         send: Callable[[bytes], None],
         now_ns: Callable[[], int],
-        changed: Callable[[], None],
     ) -> None:
         """Create.
 
         Args:
             send: takes bytes for the guest.
             now_ns: tells the world's time.
-            changed: called after a frame has been filed, perhaps while the
-                guest runs.
         """
         self._send = send
         self._now_ns = now_ns
-        self._changed = changed
         self._buffer = b""
         self._numbers = count(1)
         self._replies: dict[int, Reply] = {}
@@ -255,7 +251,6 @@ class AgentChannel:
         frames, self._buffer = wire.parse_frames(self._buffer + data)
         for frame in frames:
             self._file(frame)
-            self._changed()
 
     def _file(self, frame: Frame) -> None:
         match frame.kind:

@@ -185,7 +185,7 @@ def _kill_guests_in(scratch: Path) -> None:
 def _is_guest_in(scratch: Path, name: str) -> bool:
     # Working there is not enough: it may be the shell of a user who looks around.
     directory = os.readlink(f"/proc/{name}/cwd").removesuffix(" (deleted)")
-    if directory != str(scratch):
+    if directory != str(scratch) and not directory.startswith(f"{scratch}/"):
         return False
     if os.readlink(f"/proc/{name}/exe").startswith(_STUB_PROGRAM):
         return True

@@ -209,6 +209,9 @@ class CaptureSpec:
     filter: str = ""
 
 
+OWN = "own"
+"""`NodeSpec.kernel` of a node that boots the lab's kernel for itself alone."""
+
 OWN_MEMORY_BYTES = 128 << 20
 """What a kernel of a node's own gets; pages that it never touches cost the host nothing."""
 

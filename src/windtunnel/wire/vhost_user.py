@@ -59,6 +59,9 @@ class Request(IntEnum):
     VRING_KICK = 35
 
 
+BACKEND_CONFIG_CHANGE = 2
+"""Request of the back end: the device's configuration has changed."""
+
 BACKEND_VRING_CALL = 4
 """Request of the back end: interrupt the guest for a queue (VHOST_USER_BACKEND_VRING_CALL)."""
 
@@ -147,6 +150,11 @@ def reply_u64(request: int, value: int) -> Message:
 def vring_call(index: int) -> Message:
     """Interrupt the guest for queue `index`, wanting to know that it was taken."""
     return Message(BACKEND_VRING_CALL, _VRING_STATE.pack(index, 0), need_reply=True)
+
+
+def configuration_change() -> Message:
+    """Tell the guest to read the configuration again, wanting to know that it was told."""
+    return Message(BACKEND_CONFIG_CHANGE, need_reply=True)
 
 
 def _unpack(layout: struct.Struct, payload: bytes, what: str) -> tuple[int, ...]:
