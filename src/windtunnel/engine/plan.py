@@ -9,10 +9,11 @@ cables, then (after the sysctls) addresses and queues, then cuts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from windtunnel.model.impairment import Distribution, Impairment
+from windtunnel.model.impairtext import distribution_text, loss_text
 from windtunnel.model.lab import Endpoint, LabSpec, LinkSpec
 from windtunnel.model.units import duration_text, rate_text, share_text
 from windtunnel.sim.jitter import delay_table
@@ -244,7 +245,8 @@ def sysctl_path(name: str) -> str:
 
 def _netem(impairment: Impairment, *, seed: int | None) -> Netem:
     """An impairment in netem's units; for an old queue, without a seed, every part of it."""
-    table: tuple[int, ...] = ()
+    assert impairment.buffer is None, "check.py keeps buffers away from shared kernels"
+    table: Sequence[int] = ()
     if impairment.jitter_ns and (
         # An old queue may have another table, and there is no way to take it away.
         seed is None or impairment.distribution is not Distribution.UNIFORM
@@ -273,9 +275,10 @@ def _impaired(interface: str, impairment: Impairment) -> str:
         if value:
             parts.append(f"{word} {duration_text(value)}")
     if impairment.jitter_ns:
-        parts.append(f"distribution {impairment.distribution.value}")
+        parts.append(f"distribution {distribution_text(impairment.distribution)}")
+    if impairment.loss:
+        parts.append(f"loss {loss_text(impairment.loss)}")
     for word, share in (
-        ("loss", impairment.loss),
         ("duplicate", impairment.duplicate),
         ("reorder", impairment.reorder),
         ("corrupt", impairment.corrupt),

@@ -12,7 +12,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from windtunnel.model.clock import clock_text
-from windtunnel.model.impairment import Impairment
+from windtunnel.model.impairment import (
+    CoDel,
+    DelayTable,
+    Distribution,
+    GilbertElliott,
+    Impairment,
+    Red,
+)
 from windtunnel.model.lab import (
     CaptureSpec,
     Command,
@@ -141,21 +148,60 @@ def _directions(forward: Impairment, backward: Impairment) -> Part:
 
 # All fields that are not netem's defaults; with `complete`, all fields.
 def _impairment(impairment: Impairment, *, complete: bool = False) -> Part:
-    rate, queue = impairment.rate_bps, impairment.queue_packets
+    rate = impairment.rate_bps
     part: Part = {
         "delay": duration_text(impairment.delay_ns),
         "jitter": duration_text(impairment.jitter_ns),
-        "distribution": impairment.distribution.value,
-        "loss": share_text(impairment.loss),
+        "distribution": _distribution(impairment.distribution),
+        "loss": _loss(impairment.loss),
         "duplicate": share_text(impairment.duplicate),
         "reorder": share_text(impairment.reorder),
         "corrupt": share_text(impairment.corrupt),
         "rate": "unlimited" if rate is None else rate_text(rate),
-        "queue": "default" if queue is None else queue,
+        "queue": _queue(impairment),
     }
     if complete:
         return part
     return {key: value for key, value in part.items() if value != _DEFAULTS[key]}
+
+
+def _distribution(distribution: Distribution | DelayTable) -> Part | str:
+    if isinstance(distribution, DelayTable):
+        return {"values": list(distribution.values)}
+    return distribution.value
+
+
+def _loss(loss: float | GilbertElliott) -> Part | str:
+    if not isinstance(loss, GilbertElliott):
+        return share_text(loss)
+    shares = {"p": loss.p, "r": loss.r, "bad": loss.bad, "good": loss.good}
+    return {word: share_text(share) for word, share in shares.items()}
+
+
+def _queue(impairment: Impairment) -> Part | str | int:
+    buffer = impairment.buffer
+    if buffer is None:
+        return "default" if impairment.queue_packets is None else impairment.queue_packets
+    size = buffer.limit_bytes
+    limit = buffer.limit_packets if size is None else size_text(size)
+    match buffer.discipline:
+        case Red(least, most, probability):
+            return {
+                "limit": limit,
+                "discipline": "red",
+                "min": size_text(least),
+                "max": size_text(most),
+                "probability": share_text(probability),
+            }
+        case CoDel(target_ns, interval_ns):
+            return {
+                "limit": limit,
+                "discipline": "codel",
+                "target": duration_text(target_ns),
+                "interval": duration_text(interval_ns),
+            }
+        case None:
+            return {"limit": limit, "discipline": "droptail"}
 
 
 _DEFAULTS = _impairment(Impairment(), complete=True)

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from windtunnel.errors import UsageError
+from windtunnel.model.impairment import GilbertElliott
 
 LOOPBACK = 1
 """The index of `lo` in every network namespace."""
@@ -36,6 +37,7 @@ _U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
 _S64 = struct.Struct("<q")
 _SHARE = struct.Struct("<II")  # probability, correlation
+_BURSTS = struct.Struct("<IIII")  # tc_netem_gemodel: p, r, h, 1-k
 _CORRELATIONS = struct.Struct("<III")  # of delay, loss, duplicate
 _RATE = struct.Struct("<IiIi")  # bytes a second, packet overhead, cell size, cell overhead
 
@@ -56,7 +58,8 @@ _SCOPE_UNIVERSE, _SCOPE_HOST = 0, 254
 _TCA_KIND, _TCA_OPTIONS = 1, 2
 _ROOT = 0xFFFFFFFF
 _NETEM_CORR, _NETEM_DELAY_DIST, _NETEM_REORDER, _NETEM_CORRUPT = 1, 2, 3, 4
-_NETEM_RATE, _NETEM_RATE64, _NETEM_LATENCY64, _NETEM_JITTER64 = 6, 8, 10, 11
+_NETEM_LOSS, _NETEM_RATE, _NETEM_RATE64, _NETEM_LATENCY64, _NETEM_JITTER64 = 5, 6, 8, 10, 11
+_LOSS_BURSTS = 2  # NETEM_LOSS_GE
 _NETEM_PRNG_SEED = 14
 
 _U32_MAX = 2**32 - 1
@@ -92,8 +95,8 @@ class Netem:
         jitter_ns: 0 to 2**31 - 1, which is two seconds.
         delay_table: the distribution of the jitter, see `windtunnel.sim.jitter`;
             empty is uniform for a new queue, and leaves an old queue's as it is.
-        loss: share of packets, 0.0 to 1.0; so are the next three.
-        duplicate: share.
+        loss: share of packets, 0.0 to 1.0, or losses in bursts.
+        duplicate: share, 0.0 to 1.0; so are the next two.
         reorder: share.
         corrupt: share.
         rate_bytes_per_s: 0 is unlimited.
@@ -105,7 +108,7 @@ class Netem:
     latency_ns: int = 0
     jitter_ns: int = 0
     delay_table: Sequence[int] = ()
-    loss: float = 0.0
+    loss: float | GilbertElliott = 0.0
     duplicate: float = 0.0
     reorder: float = 0.0
     corrupt: float = 0.0
@@ -252,7 +255,7 @@ def _netem_attributes(netem: Netem) -> bytes:
     fixed = _NETEM.pack(
         0,  # the delay in ticks of 64 ns; the 64-bit attributes below win over it
         netem.limit_packets,
-        _probability(netem.loss),
+        0 if isinstance(netem.loss, GilbertElliott) else _probability(netem.loss),
         # tc-netem(8): every packet may be reordered, with the given share
         1 if netem.reorder else 0,
         _probability(netem.duplicate),
@@ -269,6 +272,9 @@ def _netem_attributes(netem: Netem) -> bytes:
     ]
     if rate > _U32_MAX:
         parts.append(_attribute(_NETEM_RATE64, _U64.pack(rate)))
+    if isinstance(netem.loss, GilbertElliott):
+        # without this the kernel goes back to losses that know nothing of each other
+        parts.append(_attribute(_NETEM_LOSS, _attribute(_LOSS_BURSTS, _bursts(netem.loss))))
     if netem.seed is not None:
         parts.append(_attribute(_NETEM_PRNG_SEED, _U64.pack(netem.seed)))
     if netem.delay_table:
@@ -282,6 +288,12 @@ def _probability(share: float) -> int:
     if not 0.0 <= share <= 1.0:
         raise UsageError(f"a share of {share}, which is not between 0 and 1")
     return round(share * _U32_MAX)
+
+
+def _bursts(loss: GilbertElliott) -> bytes:
+    """A tc_netem_gemodel: p, r, h and 1-k; the kernel wants what a bad link does not lose."""
+    kept = _U32_MAX - _probability(loss.bad)
+    return _BURSTS.pack(_probability(loss.p), _probability(loss.r), kept, _probability(loss.good))
 
 
 def _check_range(what: str, value: int, most: int, unit: str) -> None:
