@@ -10,180 +10,29 @@ given at all is pydantic's `model_fields_set`: merging needs it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    WithJsonSchema,
-    model_validator,
+from pydantic import Field, model_validator
+
+from windtunnel.model.fields import (
+    Addressing,
+    Clock,
+    Duration,
+    JsonSchema,
+    Mode,
+    Part,
+    Queue,
+    Rate,
+    Share,
+    ShortForm,
+    Size,
+    Status,
+    Word,
+    refuse,
 )
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
-
-from windtunnel.errors import LabFileError
-from windtunnel.model import units
-from windtunnel.model.clock import parse_clock
-
-JsonSchema = dict[str, Any]
 
 
-@dataclass(frozen=True, eq=False)
-class _ShortForm:
-    """Accept a short form of a mapping.
-
-    Attributes:
-        expand: makes the mapping of it, and returns anything else unchanged.
-        schema: the JSON Schema of the short form.
-    """
-
-    expand: Callable[[Any], Any]
-    schema: Mapping[str, Any]
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self.expand, handler(source))
-
-    def __get_pydantic_json_schema__(
-        self, core: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchema:
-        return {"anyOf": [handler(core), dict(self.schema)]}
-
-
-# A parser of units.py as a pydantic validator: its message and hint travel in
-# the error's context, from which `windtunnel.model.shape` takes them.
-def _quantity(parse: Callable[[str], Any], what: str) -> BeforeValidator:
-    def validate(value: Any) -> Any:
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            value = repr(value)
-        if not isinstance(value, str):
-            raise _refuse(f"{value!r} is not a {what}")
-        try:
-            return parse(value)
-        except LabFileError as error:
-            raise _refuse(error.message, error.hint) from error
-
-    return BeforeValidator(validate)
-
-
-# Refuse a value with our own words.
-def _refuse(message: str, hint: str = "") -> PydanticCustomError:
-    return PydanticCustomError("lab", "{message}", {"message": message, "hint": hint})
-
-
-def _text_schema(pattern: str, *examples: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": list(examples)})
-
-
-def _mode(value: Any) -> Any:
-    # YAML 1.2 reads 0644 as the number 644, and 0o644 as 420. Both mean rw-r--r--,
-    # and only the first can be told from its digits: so quotes are demanded.
-    if isinstance(value, str) and re.fullmatch(r"(0o?)?[0-7]{3,4}", value):
-        return int(value.removeprefix("0o"), 8)
-    raise _refuse(f"{value!r} is not a file mode", "write it in quotes: mode: '0644'")
-
-
-def _rate(text: str) -> int | None:
-    return None if text.strip() == "unlimited" else units.parse_rate(text)
-
-
-# A number, or the word that stands for none.
-def _number_or(word: str) -> BeforeValidator:
-    def validate(value: Any) -> Any:
-        if value == word:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise _refuse(f"{value!r} is neither a whole number nor {word!r}")
-        return value
-
-    return BeforeValidator(validate)
-
-
-# Digits stay as they are; what YAML would change (1.10, 0x10, true) must be quoted.
-def _word(value: Any) -> Any:
-    if isinstance(value, bool) or value is None or isinstance(value, float):
-        words: dict[Any, str] = {True: "true", False: "false", None: "null"}
-        shown = repr(value) if isinstance(value, float) else words[value]
-        raise _refuse(f"{shown} is not text", f"put it in quotes: '{shown}'")
-    return str(value) if isinstance(value, int) else value
-
-
-Duration = Annotated[
-    int,
-    _quantity(units.parse_duration, "duration"),
-    _text_schema(r"^\s*([0-9.]+\s*(ns|us|µs|ms|s|min|h|d)\s*)+$", "10 ms", "1.5 s", "1 h 30 min"),
-]
-Rate = Annotated[
-    int | None,
-    _quantity(_rate, "rate"),
-    _text_schema(
-        r"^\s*([0-9.]+\s*([kKMGTmgt]i?)?([bB]it|B/s|bit/s)|unlimited)\s*$",
-        "100 Mbit",
-        "56 kbit",
-        "10 MB/s",
-    ),
-]
-Queue = Annotated[
-    int | None,
-    _number_or("default"),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": "default"}]}),
-]
-Status = Annotated[
-    int | None,
-    _number_or("any"),
-    WithJsonSchema(
-        {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 255}, {"const": "any"}]}
-    ),
-]
-Size = Annotated[
-    int,
-    _quantity(units.parse_size, "size"),
-    _text_schema(r"^\s*[0-9.]+\s*([kKMGT]i?)?B\s*$", "64 MB", "1 GiB"),
-]
-Share = Annotated[
-    float,
-    _quantity(units.parse_share, "share"),
-    _text_schema(r"^\s*[0-9.]+\s*%\s*$", "1%", "0.1 %"),
-]
-Mode = Annotated[int, BeforeValidator(_mode), _text_schema(r"^(0o?)?[0-7]{3,4}$", "0644", "0755")]
-Clock = Annotated[
-    int,
-    _quantity(parse_clock, "point in time"),
-    _text_schema(
-        r"^\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?[Zz]?)?$", "2030-01-01T00:00:00Z"
-    ),
-]
-Word = Annotated[str, BeforeValidator(_word), WithJsonSchema({"type": ["string", "integer"]})]
-Addressing = Literal["none", "ipv4", "ipv6", "both"]
-
-
-class _Part(BaseModel):
-    """A mapping of the lab file: no unknown keys, except `x-…`, which are ignored."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        populate_by_name=True,
-        json_schema_extra={"patternProperties": {"^x-": True}},
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_extensions(cls, data: Any) -> Any:
-        if data is None:  # "r1:" with nothing behind it
-            return {}
-        if isinstance(data, dict) and any(key.startswith("x-") for key in data):
-            return {key: value for key, value in data.items() if not key.startswith("x-")}
-        return data
-
-
-class MatchPart(_Part):
+class MatchPart(Part):
     """What a text must look like; every part that is given must hold."""
 
     text: str | None = Field(default=None, description="Must occur in the text.")
@@ -206,10 +55,10 @@ def _match(value: Any) -> Any:
     return {"text": value} if isinstance(value, str) else value
 
 
-Match = Annotated[MatchPart, _ShortForm(_match, {"type": "string"})]
+Match = Annotated[MatchPart, ShortForm(_match, {"type": "string"})]
 
 
-class ExpectPart(_Part):
+class ExpectPart(Part):
     """How a process must have ended when the lab stops."""
 
     exited: int | None = Field(
@@ -225,7 +74,7 @@ class ExpectPart(_Part):
             name for name in ("exited", "running", "killed") if getattr(self, name) is not None
         ]
         if len(given) > 1:
-            raise _refuse(f"a process cannot end {' and '.join(given)}", "keep one of them")
+            raise refuse(f"a process cannot end {' and '.join(given)}", "keep one of them")
         return self
 
 
@@ -240,7 +89,7 @@ def _expect(value: Any) -> Any:
         return {"exited": int(match.group(1))}
     if value.strip() in {"running", "killed"}:
         return {value.strip(): True}
-    raise _refuse(
+    raise refuse(
         f"{value!r} is no expectation",
         "write 'exited 0', 'running', 'killed', or {exited: 0, stdout: …}",
     )
@@ -248,14 +97,14 @@ def _expect(value: Any) -> Any:
 
 Expect = Annotated[
     ExpectPart,
-    _ShortForm(
+    ShortForm(
         _expect,
         {"type": "string", "pattern": r"^(exited \d+|running|killed)$", "examples": ["exited 0"]},
     ),
 ]
 
 
-class FilePart(_Part):
+class FilePart(Part):
     """A file of a node; exactly one of content, template, template_file, source, base64."""
 
     content: str | None = Field(default=None, description="The text, as it is.")
@@ -275,7 +124,7 @@ class FilePart(_Part):
         origins = ("content", "template", "template_file", "source", "base64")
         given = [name for name in origins if getattr(self, name) is not None]
         if len(given) != 1:
-            raise _refuse(
+            raise refuse(
                 f"a file needs one of {', '.join(origins)}, and this one has "
                 + (" and ".join(given) or "none")
             )
@@ -286,7 +135,7 @@ def _file(value: Any) -> Any:
     return {"content": value} if isinstance(value, str) else value
 
 
-File = Annotated[FilePart, _ShortForm(_file, {"type": "string"})]
+File = Annotated[FilePart, ShortForm(_file, {"type": "string"})]
 
 
 # `files: ./h1` is all that lies below that directory.
@@ -294,10 +143,10 @@ def _files(value: Any) -> Any:
     return {"/": {"source": value}} if isinstance(value, str) else value
 
 
-Files = Annotated[dict[str, File], _ShortForm(_files, {"type": "string", "examples": ["./h1"]})]
+Files = Annotated[dict[str, File], ShortForm(_files, {"type": "string", "examples": ["./h1"]})]
 
 
-class ProcessPart(_Part):
+class ProcessPart(Part):
     """A program that runs beside the steps."""
 
     name: str | None = Field(
@@ -319,7 +168,7 @@ class RunPart(ProcessPart):
     node: str = Field(description="Where.")
 
 
-class CpuPart(_Part):
+class CpuPart(Part):
     """What computing costs in virtual time."""
 
     syscall_cost: Duration | None = Field(
@@ -331,7 +180,7 @@ class CpuPart(_Part):
 _NO_CPU = CpuPart()
 
 
-class NodeBody(_Part):
+class NodeBody(Part):
     """What defaults, kinds, groups and nodes have in common."""
 
     sysctls: dict[str, Word] = Field(
@@ -375,7 +224,7 @@ class NodePart(NodeBody):
     )
 
 
-class ImpairmentPart(_Part):
+class ImpairmentPart(Part):
     """What a link does to packets (tc-netem)."""
 
     delay: Duration = Field(default=0, description="Added to each packet.")
@@ -412,7 +261,7 @@ def _addresses(value: Any) -> Any:
 
 Addresses = Annotated[
     list[str],
-    _ShortForm(_addresses, {"type": ["string", "null"], "examples": ["10.0.0.1/30"]}),
+    ShortForm(_addresses, {"type": ["string", "null"], "examples": ["10.0.0.1/30"]}),
 ]
 
 
@@ -459,7 +308,7 @@ def _link(value: Any) -> Any:
 
 Link = Annotated[
     LinkPart,
-    _ShortForm(
+    ShortForm(
         _link,
         {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2},
     ),
@@ -481,7 +330,7 @@ def _member(value: Any) -> Any:
 
 
 Member = Annotated[
-    MemberPart, _ShortForm(_member, {"type": "string", "examples": ["h1", "h1:eth0"]})
+    MemberPart, ShortForm(_member, {"type": "string", "examples": ["h1", "h1:eth0"]})
 ]
 
 
@@ -502,7 +351,7 @@ class LinkSet(ImpairmentPart):
     )
 
 
-class StepPart(_Part):
+class StepPart(Part):
     """One thing at a virtual time: a link's change, a command, or a wait."""
 
     at: Duration = Field(description="When, in virtual time.")
@@ -531,21 +380,19 @@ class StepPart(_Part):
         actions = ("down", "up", "set", "cmd", "wait_for")
         given = [name for name in actions if getattr(self, name) is not None]
         if len(given) != 1:
-            raise _refuse(
+            raise refuse(
                 f"a step does one thing, and this one has {' and '.join(given) or 'none'}",
                 "give one of " + ", ".join(actions),
             )
         target = "link" if given[0] in {"down", "up", "set"} else "node"
         other = "node" if target == "link" else "link"
         if getattr(self, target) is None or getattr(self, other) is not None:
-            raise _refuse(
+            raise refuse(
                 f"a step with {given[0]!r} needs the key {target!r}, and not {other!r}",
                 f"write '{target}: …'",
             )
         if (given[0] == "wait_for") != (self.within is not None):
-            raise _refuse(
-                "wait_for and within belong together", "write 'wait_for: …, within: 30 s'"
-            )
+            raise refuse("wait_for and within belong together", "write 'wait_for: …, within: 30 s'")
         return self
 
 
@@ -562,7 +409,7 @@ class ValidatePart(MatchPart):
     every: Duration = Field(default=1_000_000_000, description="The pause between two tries.")
 
 
-class CapturePart(_Part):
+class CapturePart(Part):
     """Write what passes an interface to a pcapng file."""
 
     node: str = Field(description="Where.")
@@ -577,17 +424,17 @@ def _capture(value: Any) -> Any:
         return value
     node, colon, interface = value.partition(":")
     if not colon:
-        raise _refuse(f"{value!r} names no interface", f"write '{value}:eth0'")
+        raise refuse(f"{value!r} names no interface", f"write '{value}:eth0'")
     return {"node": node, "interface": interface}
 
 
 Capture = Annotated[
     CapturePart,
-    _ShortForm(_capture, {"type": "string", "pattern": "^[^:]+:[^:]+$", "examples": ["r1:eth1"]}),
+    ShortForm(_capture, {"type": "string", "pattern": "^[^:]+:[^:]+$", "examples": ["r1:eth1"]}),
 ]
 
 
-class LabPart(_Part):
+class LabPart(Part):
     """A lab: machines, links, and what happens to them."""
 
     name: str = Field(description="Of the lab, and of its folder of runs.")
