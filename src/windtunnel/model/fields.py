@@ -108,19 +108,63 @@ def number_or(word: str) -> BeforeValidator:
     return BeforeValidator(validate)
 
 
+def _yaml_word(value: Any) -> str:
+    words = {"True": "true", "False": "false", "None": "null"}
+    return words.get(repr(value), repr(value))
+
+
 # Digits stay as they are; what YAML would change (1.10, 0x10, true) must be quoted.
 def _word(value: Any) -> Any:
     if isinstance(value, bool) or value is None or isinstance(value, float):
-        words: dict[Any, str] = {True: "true", False: "false", None: "null"}
-        shown = repr(value) if isinstance(value, float) else words[value]
+        shown = _yaml_word(value)
         raise refuse(f"{shown} is not text", f"put it in quotes: '{shown}'")
     return str(value) if isinstance(value, int) else value
 
 
+# What goes on for good, or for so long.
+def _lasting(value: Any) -> Any:
+    if value is True:
+        return value
+    if not isinstance(value, str):
+        raise refuse(f"{_yaml_word(value)} does not say how long", "write '5 s', or true for good")
+    try:
+        return units.parse_duration(value)
+    except LabFileError as error:
+        raise refuse(error.message, error.hint) from error
+
+
+_DURATION = r"^\s*([0-9.]+\s*(ns|us|µs|ms|s|min|h|d)\s*)+$"
 Duration = Annotated[
     int,
     quantity(units.parse_duration, "duration"),
-    text_schema(r"^\s*([0-9.]+\s*(ns|us|µs|ms|s|min|h|d)\s*)+$", "10 ms", "1.5 s", "1 h 30 min"),
+    text_schema(_DURATION, "10 ms", "1.5 s", "1 h 30 min"),
+]
+Shift = Annotated[
+    int,
+    quantity(units.parse_shift, "shift"),
+    text_schema(r"^\s*[+-]\s*([0-9.]+\s*(ns|us|µs|ms|s|min|h|d)\s*)+$", "+5 s", "-1 h"),
+]
+Drift = Annotated[
+    int,
+    quantity(units.parse_drift, "drift"),
+    text_schema(r"^\s*[+-]?[0-9]+\s*ppm\s*$", "200 ppm", "-50 ppm"),
+]
+Frequency = Annotated[
+    int,
+    quantity(units.parse_frequency, "frequency"),
+    text_schema(r"^\s*[0-9.]+\s*/\s*([0-9.]+\s*)?(ns|us|µs|ms|s|min|h|d)\s*$", "6/min", "1/10 s"),
+]
+Lasting = Annotated[
+    int | Literal[True],
+    BeforeValidator(_lasting),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"const": True},
+                {"type": "string", "pattern": _DURATION, "examples": ["5 s"]},
+            ]
+        }
+    ),
 ]
 Rate = Annotated[
     int | None,

@@ -17,19 +17,24 @@ from pydantic import Field, model_validator
 from windtunnel.model.fields import (
     Addressing,
     Clock,
+    Drift,
     Duration,
+    Frequency,
     JsonSchema,
+    Lasting,
     Mode,
     Part,
     Queue,
     Rate,
     Share,
+    Shift,
     ShortForm,
     Size,
     Status,
     Word,
     refuse,
 )
+from windtunnel.model.nearmiss import hint_for
 
 
 class MatchPart(Part):
@@ -180,6 +185,14 @@ class CpuPart(Part):
 _NO_CPU = CpuPart()
 
 
+class VolumePart(Part):
+    """A block device of a node, with a file system that it finds mounted."""
+
+    size: Size = Field(description="Of the device.")
+    path: str = Field(description="Where it is mounted.", examples=["/data"])
+    filesystem: str = Field(default="ext4", description="What is on it: ext4.")
+
+
 class NodeBody(Part):
     """What defaults, kinds, groups and nodes have in common."""
 
@@ -204,6 +217,22 @@ class NodeBody(Part):
     run: list[ProcessPart] = Field(default=[], description="Programs that run beside the steps.")
     vars: dict[str, Any] = Field(default={}, description="Values for templates: {{ vars.asn }}.")
     cpu: CpuPart = Field(default_factory=lambda: _NO_CPU, description="How long computing takes.")
+    kernel: Word | None = Field(
+        default=None,
+        description="shared: the lab's, with other nodes; own: one of the same version for this "
+        "node alone; anything else: a version, in quotes, or the path of a kernel of its own.",
+        examples=["own", "'6.12'"],
+    )
+    memory: Size | None = Field(default=None, description="Of its own kernel; nothing is 128 MiB.")
+    kernel_words: list[Word] = Field(
+        default=[],
+        alias="kernel-words",
+        description="Further words for its own kernel's command line.",
+        examples=[["mitigations=off"]],
+    )
+    volumes: dict[str, VolumePart] = Field(
+        default={}, description="Block devices, by name; faults can fill and break them."
+    )
 
 
 class KindPart(NodeBody):
@@ -396,6 +425,247 @@ class StepPart(Part):
         return self
 
 
+class FlapPart(Part):
+    """How a cable goes out and in, over and over."""
+
+    down: Duration = Field(description="How long it is out.")
+    up: Duration = Field(description="How long it is in.")
+
+
+# What a fault can do to a link, to a node; the words that need a value even
+# when the rest is drawn.
+_TO_LINKS = ("down", "flap", "degrade", "one_way")
+_TO_NODES = (
+    "pause",
+    "off",
+    "kill",
+    "stop",
+    "restart",
+    "memory",
+    "full",
+    "errors",
+    "clock",
+    "drift",
+)
+_FAULTS = (*_TO_LINKS, "partition", *_TO_NODES)
+_WITH_VALUE = {
+    "flap": "{flap: {down: 100 ms, up: 400 ms}}",
+    "degrade": "{degrade: {loss: 10%}}",
+    "memory": "{memory: 64 MB}",
+    "clock": "{clock: +5 s}",
+    "drift": "{drift: 200 ppm}",
+}
+
+
+class RandomKind(Part):
+    """A kind of fault: what it does, but not to what, and not when."""
+
+    down: Literal[True] | None = Field(default=None, description="A link's cable is out.")
+    flap: FlapPart | None = Field(default=None, description="A link's cable goes out and in.")
+    degrade: LinkSet | None = Field(default=None, description="A link has these impairments.")
+    one_way: Literal[True] | None = Field(
+        default=None, description="All that one end of a link sends is lost."
+    )
+    partition: Literal[True] | None = Field(
+        default=None, description="Some nodes do not reach the others."
+    )
+    pause: Literal[True] | None = Field(default=None, description="A node is frozen.")
+    off: Literal[True] | None = Field(default=None, description="A node has no power.")
+    wipe: bool = Field(default=False, description="With off: it comes back as it first was.")
+    kill: Literal[True] | None = Field(
+        default=None, description="A process is killed, and started anew."
+    )
+    stop: Literal[True] | None = Field(default=None, description="A process is stopped.")
+    restart: Literal[True] | None = Field(
+        default=None, description="A process is killed and started anew at once."
+    )
+    memory: Size | None = Field(default=None, description="A node's processes get no more.")
+    full: Literal[True] | None = Field(default=None, description="A volume is full.")
+    errors: Literal[True] | None = Field(default=None, description="A volume fails (EIO).")
+    clock: Shift | None = Field(default=None, description="A node's wall clock is set so far.")
+    drift: Drift | None = Field(default=None, description="A node's clock is too fast.")
+
+    @property
+    def word(self) -> str:
+        """What it does: the one key that is given."""
+        return next(word for word in _FAULTS if getattr(self, word) is not None)
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> RandomKind:
+        _one_of(self, _FAULTS, "a kind of fault")
+        if self.wipe and self.off is None:
+            raise refuse("only a node that was off comes back wiped", "write {off: true, wipe: …}")
+        return self
+
+
+# Refuse what has none or many of some keys.
+def _one_of(part: Part, words: tuple[str, ...], what: str) -> str:
+    given = [word for word in words if getattr(part, word) is not None]
+    if len(given) != 1:
+        raise refuse(
+            f"{what} does one thing, and this one has {' and '.join(given) or 'none'}",
+            "give one of " + ", ".join(words),
+        )
+    return given[0]
+
+
+def _kind(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if value in _WITH_VALUE:
+        raise refuse(f"{value!r} needs to know how", f"write {_WITH_VALUE[value]}")
+    if value not in _FAULTS:
+        raise refuse(f"no kind of fault {value!r}", hint_for(value, _FAULTS, what="kinds"))
+    return {value: True}
+
+
+Kind = Annotated[
+    RandomKind,
+    ShortForm(
+        _kind, {"type": "string", "enum": [word for word in _FAULTS if word not in _WITH_VALUE]}
+    ),
+]
+
+
+def _range(value: Any) -> Any:
+    return [value, value] if isinstance(value, str) else value
+
+
+class RandomPart(Part):
+    """Faults that are drawn from the lab's seed."""
+
+    kinds: list[Kind] = Field(
+        description="What can happen, each as often as the others.",
+        examples=[["down", "partition", {"memory": "64 MB"}]],
+    )
+    rate: Frequency = Field(description="How many on average (a Poisson process).")
+    for_: Annotated[
+        list[Duration],
+        ShortForm(_range, {"type": "string", "examples": ["5 s"]}),
+    ] = Field(
+        alias="for",
+        min_length=2,
+        max_length=2,
+        description="The shortest and the longest time that one lasts; all between are as likely.",
+        examples=[["1 s", "10 s"]],
+    )
+    between: list[Duration] | None = Field(
+        default=None,
+        min_length=2,
+        max_length=2,
+        description="They begin from the first time on and before the second; nothing: all along.",
+        examples=[["10 s", "2 min"]],
+    )
+    nodes: list[str] | None = Field(default=None, description="Only these; nothing: all.")
+    links: list[str] | None = Field(default=None, description="Only these; nothing: all.")
+    name: str = Field(
+        default="random", description="Of what they are drawn from: another name, other faults."
+    )
+
+
+class FaultPart(Part):
+    """Something that goes wrong: once, again and again, or at random."""
+
+    at: Duration | None = Field(default=None, description="When it begins, in virtual time.")
+    for_: Duration | None = Field(
+        default=None, alias="for", description="How long it lasts; nothing: for good."
+    )
+    every: Duration | None = Field(default=None, description="Again after so long.")
+    until: Duration | None = Field(
+        default=None, description="With every: the last begins then at the latest."
+    )
+    name: str | None = Field(default=None, description="For people; unique.")
+    link: str | None = Field(
+        default=None, description="The link of down, flap, degrade and one_way."
+    )
+    down: Lasting | None = Field(
+        default=None, description="Pull out its cable: true, or short for how long."
+    )
+    flap: FlapPart | None = Field(
+        default=None,
+        description="Pull it out and plug it in, over and over.",
+        examples=[{"down": "100 ms", "up": "400 ms"}],
+    )
+    degrade: LinkSet | None = Field(
+        default=None,
+        description="Worse impairments; those that are not named stay.",
+        examples=[{"loss": "10%"}],
+    )
+    one_way: str | None = Field(
+        default=None, description="Lose all that this node sends over the link."
+    )
+    partition: list[list[str]] | None = Field(
+        default=None,
+        description="Groups of nodes that do not reach each other; the nodes that are in none "
+        "form one more.",
+        examples=[[["r1", "r2"], ["r3"]]],
+    )
+    node: str | None = Field(default=None, description="The node of all that follow.")
+    pause: Lasting | None = Field(
+        default=None, description="Freeze all that runs in it: true, or short for how long."
+    )
+    off: Lasting | None = Field(
+        default=None, description="Cut its power, then boot it: true, or short for how long."
+    )
+    wipe: bool = Field(
+        default=False, description="With off: it comes back with the files that it first had."
+    )
+    kill: str | None = Field(
+        default=None, description="Kill this process; with for, it is started anew after that."
+    )
+    stop: str | None = Field(default=None, description="Stop this process (SIGSTOP).")
+    restart: str | None = Field(
+        default=None, description="Kill this process, and start it anew at once."
+    )
+    memory: Size | None = Field(default=None, description="Its processes get no more than this.")
+    full: str | None = Field(default=None, description="This volume takes no more (ENOSPC).")
+    errors: str | None = Field(default=None, description="This volume fails (EIO).")
+    clock: Shift | None = Field(
+        default=None, description="Set its wall clock forward or back; needs kernel: own."
+    )
+    drift: Drift | None = Field(
+        default=None, description="Its clock goes too fast, or too slowly; needs kernel: own."
+    )
+    random: RandomPart | None = Field(
+        default=None, description="Draw faults from the seed; stands alone."
+    )
+
+    @property
+    def word(self) -> str:
+        """What it does: the one key of `_FAULTS` that is given."""
+        return next(word for word in _FAULTS if getattr(self, word) is not None)
+
+    @model_validator(mode="after")
+    def _is_one_fault(self) -> FaultPart:
+        if self.random is not None:
+            if self.model_fields_set != {"random"}:
+                raise refuse("random stands alone", "give it an item of its own")
+            return self
+        word = _one_of(self, _FAULTS, "a fault")
+        target = "link" if word in _TO_LINKS else "node" if word in _TO_NODES else None
+        for key in ("link", "node"):
+            if (key == target) != (getattr(self, key) is not None):
+                needed = f"needs the key {target!r}" if target else "names its own nodes"
+                raise refuse(f"a fault with {word!r} {needed}", f"write '{target or word}: …'")
+        self._check_times(word)
+        if self.wipe and word != "off":
+            raise refuse("only a node that was off comes back wiped", "write 'off: 5 s, wipe: …'")
+        return self
+
+    def _check_times(self, word: str) -> None:
+        if self.at is None:
+            raise refuse("a fault begins at some time", "write 'at: 30 s'")
+        if self.until is not None and self.every is None:
+            raise refuse("until belongs to every", "write 'every: 30 s, until: …', or 'for: …'")
+        if word == "restart" and self.for_ is not None:
+            raise refuse("a restart takes no time", "leave 'for' out, or write 'kill: …, for: …'")
+        if self.for_ is not None and getattr(self, word) is not True and word in _LASTING:
+            raise refuse(f"{word!r} and 'for' both say how long", "keep one of them")
+
+
+_LASTING = ("down", "pause", "off")
+
+
 class ValidatePart(MatchPart):
     """A check at the end of the lab."""
 
@@ -465,6 +735,7 @@ class LabPart(Part):
     links: list[Link] = Field(default=[], description="Cables between two interfaces.")
     run: list[RunPart] = Field(default=[], description="Programs that run beside the steps.")
     steps: list[StepPart] = Field(default=[], description="What happens, at virtual times.")
+    faults: list[FaultPart] = Field(default=[], description="What goes wrong, and when.")
     validate_: list[ValidatePart] = Field(
         default=[], alias="validate", description="Checks at the end of the lab."
     )
