@@ -25,11 +25,9 @@ from windtunnel.model.lab import (
 )
 from windtunnel.model.merge import Settings
 from windtunnel.model.problem import Path
+from windtunnel.model.programschema import ExpectPart, MatchPart, ProcessPart
 from windtunnel.model.schema import (
-    ExpectPart,
     LabPart,
-    MatchPart,
-    ProcessPart,
     StepPart,
     ValidatePart,
 )

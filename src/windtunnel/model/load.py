@@ -61,23 +61,13 @@ def load_lab(
         LabFileError: the text is not YAML.
     """
     document = parse_yaml(text, file=file)
-    lab = read_shape(document)
-    given = {"seed": seed, "stop": stop_ns}
-    lab = lab.model_copy(update={key: value for key, value in given.items() if value is not None})
+    lab = _shape(document, seed=seed, stop=stop_ns)
     problems: list[Problem] = []
     settings = merge_nodes(lab, problems)
     links, networks = _wire(lab, document, problems)
     scope = _scope(lab, settings, links, networks)
 
-    def render(command: str, node: str, path: Path) -> str:
-        if "{{" not in command or node not in scope.nodes:
-            return command
-        try:
-            return scope.render_command(command, node, document.where(path))
-        except LabFileError as error:
-            problems.append(Problem(path, error.message, error.hint, where=error.where))
-            return command
-
+    render = _renderer(scope, document, problems)
     contents = Contents(document, read, list_directory, problems)
     nodes, files = _nodes(lab, settings, scope, contents, render)
     processes, process_paths = actions.make_processes(lab, settings, render)
@@ -105,6 +95,25 @@ def load_lab(
     )
     _raise_all(spec, problems, origins)
     return spec
+
+
+def _renderer(scope: Scope, document: Document, problems: list[Problem]) -> actions.RenderCommand:
+    def render(command: str, node: str, path: Path) -> str:
+        if "{{" not in command or node not in scope.nodes:
+            return command
+        try:
+            return scope.render_command(command, node, document.where(path))
+        except LabFileError as error:
+            problems.append(Problem(path, error.message, error.hint, where=error.where))
+            return command
+
+    return render
+
+
+# The file's models; what the caller gives comes before what the file says.
+def _shape(document: Document, **given: int | None) -> LabPart:
+    update = {key: value for key, value in given.items() if value is not None}
+    return read_shape(document).model_copy(update=update)
 
 
 def _wire(

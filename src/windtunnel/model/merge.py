@@ -16,7 +16,8 @@ from typing import Any
 
 from windtunnel.model.nearmiss import hint_for
 from windtunnel.model.problem import Path, Problem
-from windtunnel.model.schema import FilePart, KindPart, LabPart, NodeBody, ProcessPart, VolumePart
+from windtunnel.model.programschema import FilePart, ProcessPart
+from windtunnel.model.schema import KindPart, LabPart, NodeBody, VolumePart
 
 BUILT_IN_KINDS: Mapping[str, KindPart] = {
     "host": KindPart(),
