@@ -33,7 +33,7 @@ from windtunnel.model.faultactions import (
 from windtunnel.model.faultcheck import FAULTS_MAX
 from windtunnel.model.faultclaims import Claims
 from windtunnel.model.lab import LabSpec
-from windtunnel.model.nearmiss import hint_for
+from windtunnel.model.nearmiss import hint_for, link_hint
 from windtunnel.model.problem import Path, Problem
 from windtunnel.model.schema import RandomKind, RandomPart
 from windtunnel.model.seeds import derive
@@ -82,7 +82,8 @@ def draw_faults(
     """
     wrong = [*_unknown(part, spec, path), *_wrong_times(part, spec, path)]
     candidates = [_candidates(kind, part, spec) for kind in part.kinds]
-    wrong += _without_candidates(part, candidates, path)
+    if not wrong:
+        wrong += _without_candidates(part, candidates, path)
     if wrong:
         problems += wrong
         return []
@@ -217,18 +218,16 @@ def _processes(action: ProcessAction, nodes: Sequence[str], spec: LabSpec) -> li
 
 
 def _unknown(part: RandomPart, spec: LabSpec, path: Path) -> Iterator[Problem]:
-    known = {
-        "nodes": [node.name for node in spec.nodes],
-        "links": [link.name for link in spec.links],
-    }
-    for key, wanted in (("nodes", part.nodes), ("links", part.links)):
-        for index, name in enumerate(wanted or ()):
-            if name not in known[key]:
-                yield Problem(
-                    (*path, key, index),
-                    f"no {key[:-1]} {name!r}",
-                    hint_for(name, known[key], what=key),
-                )
+    nodes = [node.name for node in spec.nodes]
+    links = [link.name for link in spec.links]
+    for index, name in enumerate(part.nodes or ()):
+        if name not in nodes:
+            hint = hint_for(name, nodes, what="nodes")
+            yield Problem((*path, "nodes", index), f"no node {name!r}", hint)
+    for index, name in enumerate(part.links or ()):
+        if name not in links:
+            hint = link_hint(name, links)
+            yield Problem((*path, "links", index), f"no link {name!r}", hint)
 
 
 def _wrong_times(part: RandomPart, spec: LabSpec, path: Path) -> Iterator[Problem]:

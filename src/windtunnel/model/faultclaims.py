@@ -50,7 +50,7 @@ def fault_claims(action: FaultAction, ends: Mapping[str, tuple[str, str]]) -> It
         case OneWayLoss(link=link, sender=sender):
             yield ("the impairments of", link, "from", sender)
         case Partition():
-            yield ("the partition",)
+            yield ("the partition of the lab",)
         case NodePause(node=node):
             yield ("what runs in", node)
         case NodeOff(node=node):

@@ -8,7 +8,7 @@ down.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from windtunnel.errors import Where
@@ -26,10 +26,17 @@ from windtunnel.model.units import duration_text
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A fault, and where in the file it comes from."""
+    """A fault, and where in the file it comes from.
+
+    Attributes:
+        fault: it; its name is empty if the file gives none.
+        path: where.
+        is_named: whether the file gives exactly this name to exactly this fault.
+    """
 
     fault: Fault
     path: Path
+    is_named: bool = False
 
 
 def make_faults(
@@ -48,7 +55,7 @@ def make_faults(
     """
     found: list[Problem] = []
     planned = [
-        Planned(fault, ("faults", index))
+        Planned(fault, ("faults", index), part.name is not None and part.every is None)
         for index, part in enumerate(lab.faults)
         if part.random is None
         for fault in _written_out(part, spec, ("faults", index), found)
@@ -65,7 +72,7 @@ def make_faults(
         planned = planned[:1]
     problems += [replace(one, where=one.where or where(one.path)) for one in found]
     planned.sort(key=lambda one: one.fault.at_ns)  # stable: else the order of the file
-    return tuple(_named([one.fault for one in planned])), [one.path for one in planned]
+    return tuple(_named(planned)), [one.path for one in planned]
 
 
 # A fault for each time at which it begins; its name is not unique yet.
@@ -128,9 +135,13 @@ def _wrong_repetition(
     return None
 
 
-def _named(faults: list[Fault]) -> Iterator[Fault]:
-    taken: set[str] = set()
-    for fault in faults:
-        name = free_name(fault.name or fault_name(fault), taken, " ")
+# A name that the file gives stays, right or wrong; the others become unique.
+def _named(planned: Sequence[Planned]) -> Iterator[Fault]:
+    taken = {one.fault.name for one in planned if one.is_named}
+    for one in planned:
+        if one.is_named:
+            yield one.fault
+            continue
+        name = free_name(one.fault.name or fault_name(one.fault), taken, " ")
         taken.add(name)
-        yield replace(fault, name=name)
+        yield replace(one.fault, name=name)
