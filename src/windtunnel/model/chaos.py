@@ -6,7 +6,7 @@ its number: when, for how long, of what kind. What it hits is chosen by rank:
 each candidate has a number of its own for each fault, drawn by the fault's
 number and the candidate's name, and the highest that is free is hit. So a node
 more, or another name for one, changes only those faults that hit it or would
-have hit it (rendezvous hashing; Thaler, Ravishankar 1998).
+have hit it, and what these make room for (rendezvous hashing; Thaler, Ravishankar 1998).
 """
 
 from __future__ import annotations

@@ -239,7 +239,7 @@ def _clashes(spec: LabSpec) -> Iterator[Problem]:
     claims = Claims(spec)
     places = {id(fault): index for index, fault in enumerate(spec.faults)}
     said = set()
-    before_ns = 0
+    before_ns = min((fault.at_ns for fault in spec.faults), default=0)
     for index, fault in enumerate(spec.faults):
         if fault.at_ns < before_ns:
             yield Problem(("faults", index), "the faults are not in the order of time")

@@ -60,12 +60,19 @@ def make_faults(
         if part.random is None
         for fault in _written_out(part, spec, ("faults", index), found)
     ]
+    streams: set[str] = set()
     for index, part in enumerate(lab.faults):
         if part.random is not None:
+            stream = part.random.name
+            if stream in streams:
+                message = f"two random faults are drawn from the name {stream!r}"
+                hint = "they would be at the same times: give one of them 'name: …' of its own"
+                found.append(Problem(("faults", index, "random", "name"), message, hint))
             path: Path = ("faults", index, "random")
             before = [one.fault for one in planned]
             drawn = draw_faults(part.random, spec, before, path, found)
             planned += [Planned(fault, path) for fault in drawn]
+            streams.add(stream)
     if len(planned) > FAULTS_MAX:
         message = f"the lab has {len(planned)} faults, more than {FAULTS_MAX}"
         found.append(Problem(("faults",), message, "repeat them less often"))
