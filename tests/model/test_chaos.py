@@ -209,7 +209,9 @@ def test_two_random_items_of_one_name_are_an_error(errors_of):
     more = "{random: {kinds: [down], rate: 1/min, for: 1 s}}, "
     text = lab_text("kinds: [pause], rate: 1/min, for: 1 s", more=more)
     assert errors_of(text) == [
-        "lab.yaml:6:69: two random faults are drawn from the name 'random'\n"
-        "  they would be at the same times: give one of them 'name: …' of its own"
+        (
+            "lab.yaml:6:69: two random faults are drawn from the name 'random'\n"
+            "  they would be at the same times: give one of them 'name: …' of its own"
+        )
     ]
     load_text(lab_text("kinds: [pause], rate: 1/min, for: 1 s, name: b", more=more))
