@@ -336,6 +336,16 @@ WRONG = {
             )
         ],
     ),
+    "two faults of one process at once": (
+        "{at: 9 s, node: r2, kill: ospfd}, {at: 9 s, node: r2, restart: ospfd}",
+        [
+            (
+                "lab.yaml:6:44: 'r2 restart ospfd at 9 s' begins while 'r2 kill ospfd at 9 s' "
+                "holds the process ospfd of r2\n"
+                "  the other one is at lab.yaml:6:10; let one end before the other begins"
+            )
+        ],
+    ),
     "pause and off of one node": (
         "{at: 5 s, node: r1, pause: 5 s}, {at: 9 s, node: r1, off: 5 s}",
         [

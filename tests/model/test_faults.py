@@ -26,7 +26,7 @@ from windtunnel.model.fault import (
 )
 from windtunnel.model.flatten import lab_to_yaml
 from windtunnel.model.impairment import Impairment
-from windtunnel.model.lab import Endpoint, LabSpec, LinkSpec, NodeSpec, VolumeSpec
+from windtunnel.model.lab import Endpoint, LabSpec, LinkSpec, NodeSpec, ProcessSpec, VolumeSpec
 
 S = 10**9
 HEAD = """\
@@ -293,6 +293,14 @@ AB = LabSpec(
         (
             replace(AB, faults=(Fault(1, "f", NodePause("a"), 1),) * 10_001),
             "the lab has 10001 faults, more than 10000",
+        ),
+        (
+            replace(
+                AB,
+                processes=(ProcessSpec("p", "a", "true"),),
+                faults=(Fault(1, "f", ProcessFault("a", "p", ProcessAction.RESTART), 1),),
+            ),
+            "a restart takes no time\n  leave the time out",
         ),
         (
             replace(AB, nodes=(NodeSpec("a", kernel="shared"),)),
