@@ -6,6 +6,23 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from windtunnel.model.addressing import Addressing, Draft, DraftEnd, wire
+from windtunnel.model.fault import (
+    ClockDrift,
+    ClockStep,
+    Fault,
+    LinkCut,
+    LinkDegrade,
+    LinkFlap,
+    MemoryLimit,
+    NodeOff,
+    NodePause,
+    OneWayLoss,
+    Partition,
+    ProcessAction,
+    ProcessFault,
+    VolumeFault,
+    VolumeMode,
+)
 from windtunnel.model.impairment import Distribution, Impairment
 from windtunnel.model.lab import (
     CaptureSpec,
@@ -14,11 +31,13 @@ from windtunnel.model.lab import (
     FileSpec,
     LabSpec,
     LinkChange,
+    LinkSpec,
     NodeSpec,
     Outcome,
     ProcessSpec,
     Step,
     TextMatch,
+    VolumeSpec,
 )
 
 HOUR_NS = 3_600_000_000_000
@@ -87,6 +106,7 @@ def pairs(keys):
 @st.composite
 def node_specs(draw, name, number):
     files = draw(st.lists(file_specs(), max_size=2, unique_by=lambda file: file.path))
+    kernel = draw(st.none() | st.sampled_from(["own", "6.12", "7", "./linux/linux"]))
     return NodeSpec(
         name=name,
         sysctls=draw(pairs(st.sampled_from(["net.ipv4.ip_forward", "kernel.x"]))),
@@ -95,7 +115,66 @@ def node_specs(draw, name, number):
         files=tuple(files),
         syscall_cost_ns=draw(durations),
         addresses=(f"192.0.2.{number + 1}/32",) if draw(st.booleans()) else (),
+        kernel=kernel,
+        memory_bytes=draw(st.none() | st.integers(32 << 20, 1 << 40)) if kernel else None,
+        kernel_words=("a=b", "1") if kernel and draw(st.booleans()) else (),
+        volumes=(VolumeSpec("data", "/data", draw(st.integers(1 << 20, 1 << 40))),)
+        if draw(st.booleans())
+        else (),
     )
+
+
+# What can be done to a lab, whatever it is.
+def fault_actions(
+    nodes: tuple[NodeSpec, ...], links: tuple[LinkSpec, ...], processes: list[ProcessSpec]
+):
+    node = st.sampled_from([node.name for node in nodes])
+    limits = st.integers(1 << 20, 1 << 50)
+    kinds = [st.builds(NodePause, node), st.builds(NodeOff, node, st.booleans())]
+    kinds.append(st.builds(MemoryLimit, node, limits))
+    if len(nodes) > 1:
+        kinds.append(st.just(Partition(((nodes[0].name,),))))
+        kinds.append(st.just(Partition(tuple((node.name,) for node in nodes))))
+    for link in links:
+        kinds.append(st.just(LinkCut(link.name)))
+        kinds.append(st.just(LinkFlap(link.name, 5, 10**9)))
+        kinds.append(st.builds(LinkDegrade, st.just(link.name), impairments()))
+        kinds.append(
+            st.tuples(impairments(), impairments())
+            .filter(lambda both: both[0] != both[1])
+            .map(lambda both, name=link.name: LinkDegrade(name, *both))
+        )
+        if link.ends[0].node != link.ends[1].node:
+            kinds.append(st.just(OneWayLoss(link.name, link.ends[0].node)))
+    for one in nodes:
+        for volume in one.volumes:
+            modes = st.sampled_from(VolumeMode)
+            kinds.append(st.builds(VolumeFault, st.just(one.name), st.just(volume.name), modes))
+        if one.kernel is not None:
+            shifts = st.integers(-HOUR_NS, HOUR_NS).filter(bool)
+            kinds.append(st.builds(ClockStep, st.just(one.name), shifts))
+            drifts = st.integers(1, 100_000) | st.integers(-100_000, -1)
+            kinds.append(st.builds(ClockDrift, st.just(one.name), drifts))
+    for process in processes:
+        if process.start_ns == 0:
+            what = st.sampled_from(ProcessAction)
+            kinds.append(
+                st.builds(ProcessFault, st.just(process.node), st.just(process.name), what)
+            )
+    return st.one_of(kinds)
+
+
+# One after the other: each is over before the next one begins.
+@st.composite
+def fault_lists(draw, actions):
+    faults = []
+    for number in range(draw(st.integers(0, 3))):
+        action = draw(actions)
+        is_restart = isinstance(action, ProcessFault) and action.action is ProcessAction.RESTART
+        for_ns = None if is_restart else draw(st.integers(2 * 10**9, 10**11))
+        at_ns = number * 2 * 10**11 + draw(st.integers(0, 10**9))
+        faults.append(Fault(at_ns, f"fault {number}", action, for_ns))
+    return tuple(faults)
 
 
 @st.composite
@@ -147,6 +226,7 @@ def labs(draw):
         )
         for number in range(draw(st.integers(0, 2)))
     ]
+    nodes = tuple(draw(node_specs(name, i)) for i, name in enumerate(node_names))
     validations = draw(st.lists(command_actions(node_names, waits=True), max_size=2))
     ends = [end for link in links for end in link.ends]
     return LabSpec(
@@ -154,12 +234,13 @@ def labs(draw):
         seed=draw(st.integers(0, 2**64 - 1)),
         stop_ns=draw(st.none() | st.integers(2 * HOUR_NS, 3 * HOUR_NS)),
         memory_bytes=draw(st.integers(1 << 26, 1 << 40)),
-        clock_ns=draw(st.integers(0, 6_000_000_000 * 10**9)),
-        nodes=tuple(draw(node_specs(name, i)) for i, name in enumerate(node_names)),
+        clock_ns=draw(st.integers(HOUR_NS, 6_000_000_000 * 10**9)),
+        nodes=nodes,
         links=links,
         networks=networks,
         processes=tuple(processes),
         steps=tuple(steps),
+        faults=draw(fault_lists(fault_actions(nodes, links, processes))),
         validations=tuple(Step(0, f"v {i}", action) for i, action in enumerate(validations)),
         captures=tuple(CaptureSpec(end.node, end.interface, draw(words)) for end in ends[:1]),
         root=draw(st.sampled_from(["/", "/srv/root"])),

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -145,3 +147,56 @@ def test_people_read_durations_in_the_unit_that_fits(duration_ns, text):
 
 def test_a_clock_may_have_nine_digits_of_fraction():
     assert parse_clock("2030-01-01T00:00:00.123456789Z") == 1_893_456_000_123_456_789
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("+5 s", 5_000_000_000), (" - 1 h 30 min", -5_400_000_000_000), ("+0 s", 0)],
+)
+def test_a_shift_is_read_with_its_direction(text, expected):
+    assert units.parse_shift(text) == expected
+
+
+@given(st.integers(-units.DURATION_NS_MAX, units.DURATION_NS_MAX))
+def test_a_shift_is_read_as_it_is_written(shift_ns):
+    assert units.parse_shift(units.shift_text(shift_ns)) == shift_ns
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("200 ppm", 200), ("-50ppm", -50), ("+1 ppm", 1), ("0 ppm", 0)]
+)
+def test_a_drift_is_read_in_parts_in_a_million(text, expected):
+    assert units.parse_drift(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("6/min", 10_000_000_000),
+        ("0.5 / s", 2_000_000_000),
+        ("1/10 s", 10_000_000_000),
+        ("7/h", 514_285_714_285),
+        ("1/ns", 1),
+    ],
+)
+def test_a_frequency_is_read_as_the_time_between_two(text, expected):
+    assert units.parse_frequency(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("parse", "text", "message"),
+    [
+        (units.parse_shift, "5 s", "'5 s' does not say in which direction"),
+        (units.parse_shift, "+5", "the duration '5' has no unit"),
+        (units.parse_drift, "1.5 ppm", "'1.5 ppm' is not a drift"),
+        (units.parse_drift, "5 %", "'5 %' is not a drift"),
+        (units.parse_frequency, "6", "'6' is not a frequency"),
+        (units.parse_frequency, "6/mn", "unknown unit 'mn'"),
+        (units.parse_frequency, "0/s", "'0/s' is never"),
+        (units.parse_frequency, "2/ns", "'2/ns' is more than once in a nanosecond"),
+        (units.parse_frequency, "1" * 65 + "/s", "is not a frequency"),
+    ],
+)
+def test_a_shift_drift_or_frequency_that_is_none_is_an_error(parse, text, message):
+    with pytest.raises(LabFileError, match=re.escape(message)):
+        parse(text)

@@ -73,7 +73,7 @@ def test_one_wrong_file_does_not_hide_the_others(program):
     assert [(error["line"], error["column"]) for error in bad["errors"]] == [(6, 9), (9, 10)]
     assert good == {
         "file": "good.yaml", "ok": True, "errors": [], "nodes": 2, "links": 1, "networks": 0,
-        "processes": 1, "steps": 2, "validations": 1,
+        "processes": 1, "steps": 2, "faults": 0, "validations": 1,
     }  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def test_an_option_that_does_not_fit_to_the_lab_is_an_error(program):
     program.write("good.yaml", GOOD)
     done = program("lab", "show", "--stop", "1500 ms", "good.yaml")
     assert done.returncode == 2
-    assert "windtunnel: the step is at 2 s, and the lab stops at 1500 ms\n" in done.stderr
+    assert "the step is at 2 s, and the lab stops at 1500 ms\n" in done.stderr
 
 
 def test_a_topology_is_drawn_into_a_file_or_to_stdout(program):

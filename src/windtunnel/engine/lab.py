@@ -17,7 +17,15 @@ from windtunnel.images.kernels import Kernel
 from windtunnel.model.addressing import Addressing, Draft, DraftEnd, wire
 from windtunnel.model.check import check_spec
 from windtunnel.model.impairment import Impairment
-from windtunnel.model.lab import Endpoint, FileSpec, LabSpec, LinkSpec, NetworkSpec, NodeSpec
+from windtunnel.model.lab import (
+    Endpoint,
+    FileSpec,
+    LabSpec,
+    LinkSpec,
+    NetworkSpec,
+    NodeSpec,
+    VolumeSpec,
+)
 from windtunnel.model.units import parse_duration, parse_size
 
 LinkSetting = str | int
@@ -76,6 +84,10 @@ class Lab:
         exec: Sequence[str] = (),  # noqa: A002 - the lab file's word
         files: Mapping[str, str | bytes] | None = None,
         syscall_cost: str | None = None,
+        kernel: str = "shared",
+        memory: str | None = None,
+        kernel_words: Sequence[str] = (),
+        volumes: Mapping[str, Mapping[str, str]] | None = None,
     ) -> LabNode:
         """Add a machine.
 
@@ -87,6 +99,14 @@ class Lab:
             exec: shell command lines, run in order before lab time zero.
             files: absolute path to content.
             syscall_cost: virtual time for each of its syscalls, "1 us".
+            kernel: "shared" with other nodes, "own", or a version or path of its own.
+            memory: of its own kernel, "128 MiB".
+            kernel_words: further words for its own kernel's command line.
+            volumes: block devices: {"data": {"size": "64 MB", "path": "/data"}}.
+
+        Raises:
+            LabFileError: a quantity is none.
+            UsageError: a volume lacks something, or has too much.
         """
         spec = NodeSpec(
             name=name,
@@ -99,6 +119,10 @@ class Lab:
                 for path, text in (files or {}).items()
             ),
             syscall_cost_ns=0 if syscall_cost is None else parse_duration(syscall_cost),
+            kernel=None if kernel == "shared" else kernel,
+            memory_bytes=None if memory is None else parse_size(memory),
+            kernel_words=tuple(kernel_words),
+            volumes=tuple(_volume(key, settings) for key, settings in (volumes or {}).items()),
         )
         self._spec = replace(self._spec, nodes=(*self._spec.nodes, spec))
         return LabNode(name)
@@ -183,6 +207,17 @@ def _end(end: LabNode | str, addresses: tuple[str, ...] | None, impairment: Impa
     text = end.name if isinstance(end, LabNode) else end
     node, _, interface = text.partition(":")
     return DraftEnd(node, interface or None, addresses=addresses, impairment=impairment)
+
+
+def _volume(name: str, settings: Mapping[str, str]) -> VolumeSpec:
+    keys = {"size", "path"}
+    if not keys <= set(settings) <= keys | {"filesystem"}:
+        raise UsageError(
+            f"the volume {name!r} has {', '.join(sorted(settings)) or 'nothing'}",
+            hint='write {"size": "64 MB", "path": "/data"}',
+        )
+    size_bytes = parse_size(settings["size"])
+    return VolumeSpec(name, settings["path"], size_bytes, settings.get("filesystem", "ext4"))
 
 
 def _draft(name: str, ends: Sequence[Endpoint], spec: LinkSpec | NetworkSpec) -> Draft:

@@ -15,12 +15,13 @@ FILE_MAX_BYTES = 64 * 1024 * 1024
 """A lab of 10,000 nodes has 1 MiB; what is longer is some other file."""
 
 
-def read_spec(path: Path, *, seed: int | None = None) -> LabSpec:
+def read_spec(path: Path, *, seed: int | None = None, stop_ns: int | None = None) -> LabSpec:
     """Read a lab file and everything that it names.
 
     Args:
         path: of the lab file.
         seed: used instead of the file's.
+        stop_ns: used instead of the file's.
 
     Raises:
         LabFileErrors: it is wrong; every mistake with its place.
@@ -44,7 +45,12 @@ def read_spec(path: Path, *, seed: int | None = None) -> LabSpec:
         return sorted(found)
 
     return load_lab(
-        read_text(path), file=str(path), read=read, list_directory=list_directory, seed=seed
+        read_text(path),
+        file=str(path),
+        read=read,
+        list_directory=list_directory,
+        seed=seed,
+        stop_ns=stop_ns,
     )
 
 

@@ -25,11 +25,9 @@ from windtunnel.model.lab import (
 )
 from windtunnel.model.merge import Settings
 from windtunnel.model.problem import Path
+from windtunnel.model.programschema import ExpectPart, MatchPart, ProcessPart
 from windtunnel.model.schema import (
-    ExpectPart,
     LabPart,
-    MatchPart,
-    ProcessPart,
     StepPart,
     ValidatePart,
 )
@@ -63,7 +61,7 @@ def make_processes(
         name = part.name
         if name is None:
             others = taken.setdefault(node, set())
-            name = _free(_program(part.cmd), others, "-")
+            name = free_name(_program(part.cmd), others, "-")
             others.add(name)
         processes.append(
             ProcessSpec(
@@ -111,7 +109,7 @@ def make_validations(
     for index, part in enumerate(lab.validate_):
         name = part.name
         if name is None:
-            name = _free(_shortened(f"{part.node}: {part.cmd}"), taken, " ")
+            name = free_name(_shortened(f"{part.node}: {part.cmd}"), taken, " ")
             taken.add(name)
         action = Command(
             node=part.node,
@@ -208,7 +206,7 @@ def _step_names(names: list[str], parts: Sequence[StepPart]) -> list[str]:
     unique = []
     for name, part in zip(names, parts, strict=True):
         if part.name is None:
-            name = _free(name, taken, " ")  # noqa: PLW2901 - the same thing
+            name = free_name(name, taken, " ")  # noqa: PLW2901 - the same thing
             taken.add(name)
         unique.append(name)
     return unique
@@ -219,7 +217,8 @@ def _shortened(text: str) -> str:
     return line if len(line) <= NAME_CHARACTERS_MAX else line[: NAME_CHARACTERS_MAX - 1] + "…"
 
 
-def _free(stem: str, taken: Container[str], separator: str) -> str:
+def free_name(stem: str, taken: Container[str], separator: str) -> str:
+    """Make a name that is not taken: the stem, or the stem with a number behind it."""
     name, number = stem, 1
     while name in taken:
         number += 1

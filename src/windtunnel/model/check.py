@@ -19,7 +19,14 @@ from windtunnel.model.addresscheck import (
     address_problems,
     mac_problems,
 )
+from windtunnel.model.fault import LinkDegrade
+from windtunnel.model.faultcheck import fault_problems
 from windtunnel.model.impairment import Impairment
+from windtunnel.model.kernelcheck import (
+    MEMORY_BYTES_MIN,
+    kernel_problems,
+    volume_problems,
+)
 from windtunnel.model.lab import (
     Command,
     Endpoint,
@@ -30,7 +37,7 @@ from windtunnel.model.lab import (
     Step,
     TextMatch,
 )
-from windtunnel.model.nearmiss import hint_for, near_miss
+from windtunnel.model.nearmiss import hint_for, link_hint, near_miss
 from windtunnel.model.problem import Path, Problem
 from windtunnel.model.units import duration_text
 
@@ -39,8 +46,6 @@ __all__ = ["Path", "Problem", "check_spec", "find_problems"]
 # More would not be read, and finding 10,000 near misses takes minutes.
 PROBLEMS_MAX = 100
 SEED_MAX = (1 << 64) - 1
-# A kernel of our configuration does not come up with less.
-MEMORY_BYTES_MIN = 32 << 20
 # Linux: IFNAMSIZ is 16 with the closing zero (include/uapi/linux/if.h).
 INTERFACE_BYTES_MAX = 15
 MTU_BYTES_MIN = 68  # RFC 791
@@ -86,6 +91,11 @@ def find_problems(spec: LabSpec) -> Iterator[Problem]:
         interfaces.setdefault(end.node, []).append(end.interface)
     yield from _processes(spec, nodes)
     yield from _steps(spec, nodes)
+    yield from fault_problems(spec)
+    for index, fault in enumerate(spec.faults):
+        if isinstance(fault.action, LinkDegrade):
+            for part in (fault.action.impairment, fault.action.backward):
+                yield from _impairment(part or _PLAIN, ("faults", index, "impairment"))
     for index, capture in enumerate(spec.captures):
         path: Path = ("captures", index)
         if capture.node not in nodes:
@@ -128,6 +138,8 @@ def _node(node: NodeSpec) -> Iterator[Problem]:
             "use 1 to 63 letters, digits, '-', '_' and '.', a letter or digit at both ends",
             key=True,
         )
+    yield from kernel_problems(node, path)
+    yield from volume_problems(node, path)
     for name, value in node.sysctls:
         yield from _sysctl(name, value, (*path, "sysctls", name))
     yield from _environment(node.env, (*path, "env"))
@@ -379,7 +391,7 @@ def _steps(spec: LabSpec, nodes: set[str]) -> Iterator[Problem]:
                 yield from _wait_fits(step, step.action, path, spec)
             case LinkChange(link=link):
                 if link not in known_links:
-                    yield Problem((*path, "link"), f"no link {link!r}", _link_hint(link, links))
+                    yield Problem((*path, "link"), f"no link {link!r}", link_hint(link, links))
                 if (step.action.up is None) == (step.action.impairment is None):
                     yield Problem(
                         path,
@@ -456,14 +468,6 @@ def _match(match: TextMatch, path: Path) -> Iterator[Problem]:
 
 def _no_node(name: str, nodes: Iterable[str], path: Path) -> Problem:
     return Problem(path, f"no node {name!r}", hint_for(name, sorted(nodes), what="nodes"))
-
-
-# "r2-r1" is most often meant to be "r1-r2".
-def _link_hint(name: str, links: Sequence[str]) -> str:
-    for link in links:
-        if sorted(link.split("-")) == sorted(name.split("-")):
-            return f"did you mean {link!r}?"
-    return hint_for(name, links, what="links")
 
 
 def _duplicates(named: Iterator[tuple[Path, str]], what: str) -> Iterator[Problem]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from windtunnel.errors import LabFileError, Where
 from windtunnel.model.lab import FileSpec
 from windtunnel.model.problem import Path, Problem
-from windtunnel.model.schema import FilePart
+from windtunnel.model.programschema import FilePart
 from windtunnel.model.templates import Scope
 from windtunnel.model.yamltree import Document
 

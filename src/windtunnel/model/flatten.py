@@ -12,6 +12,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from windtunnel.model.clock import clock_text
+from windtunnel.model.fault import (
+    ClockDrift,
+    ClockStep,
+    Fault,
+    FaultAction,
+    LinkCut,
+    LinkDegrade,
+    LinkFlap,
+    MemoryLimit,
+    NodeOff,
+    NodePause,
+    OneWayLoss,
+    Partition,
+    ProcessFault,
+    VolumeFault,
+)
 from windtunnel.model.impairment import (
     CoDel,
     DelayTable,
@@ -35,8 +51,9 @@ from windtunnel.model.lab import (
     ProcessSpec,
     Step,
     TextMatch,
+    VolumeSpec,
 )
-from windtunnel.model.units import duration_text, rate_text, share_text, size_text
+from windtunnel.model.units import duration_text, rate_text, share_text, shift_text, size_text
 from windtunnel.model.yamltext import yaml_text
 
 Part = dict[str, Any]
@@ -64,6 +81,7 @@ def lab_to_yaml(spec: LabSpec) -> str:
     lab["links"] = [_link(link) for link in spec.links]
     lab["run"] = [_process(process) for process in spec.processes]
     lab["steps"] = [_step(step) for step in spec.steps]
+    lab["faults"] = [_fault(fault) for fault in spec.faults]
     lab["validate"] = [_validation(step) for step in spec.validations]
     lab["capture"] = [_capture(capture) for capture in spec.captures]
     return yaml_text({key: value for key, value in lab.items() if value not in ([], {})})
@@ -83,7 +101,20 @@ def _node(node: NodeSpec) -> Part:
         part["files"] = {file.path: _file(file) for file in node.files}
     if node.syscall_cost_ns:
         part["cpu"] = {"syscall_cost": duration_text(node.syscall_cost_ns)}
+    if node.kernel is not None:
+        part["kernel"] = node.kernel
+    if node.memory_bytes is not None:
+        part["memory"] = size_text(node.memory_bytes)
+    if node.kernel_words:
+        part["kernel-words"] = list(node.kernel_words)
+    if node.volumes:
+        part["volumes"] = {volume.name: _volume(volume) for volume in node.volumes}
     return part
+
+
+def _volume(volume: VolumeSpec) -> Part:
+    part: Part = {"size": size_text(volume.size_bytes), "path": volume.path}
+    return part if volume.filesystem == "ext4" else {**part, "filesystem": volume.filesystem}
 
 
 def _file(file: FileSpec) -> Part | str:
@@ -269,14 +300,54 @@ def _step(step: Step) -> Part:
 def _link_change(change: LinkChange) -> Part:
     if change.impairment is None:
         return {"up" if change.up else "down": True}
-    if change.backward is None:
-        return {"set": _impairment(change.impairment, complete=True)}
+    return {"set": _changed(change.impairment, change.backward)}
+
+
+# What replaces all that a link did to packets before.
+def _changed(forward: Impairment, backward: Impairment | None) -> Part:
+    if backward is None:
+        return _impairment(forward, complete=True)
     return {
-        "set": {
-            "forward": _impairment(change.impairment, complete=True),
-            "backward": _impairment(change.backward, complete=True),
-        }
+        "forward": _impairment(forward, complete=True),
+        "backward": _impairment(backward, complete=True),
     }
+
+
+def _fault(fault: Fault) -> Part:
+    part: Part = {"at": duration_text(fault.at_ns), "name": fault.name}
+    part.update(_fault_action(fault.action))
+    if fault.for_ns is not None:
+        part["for"] = duration_text(fault.for_ns)
+    return part
+
+
+def _fault_action(action: FaultAction) -> Part:
+    match action:
+        case LinkCut(link=link):
+            return {"link": link, "down": True}
+        case LinkFlap(link=link, down_ns=down_ns, up_ns=up_ns):
+            flap = {"down": duration_text(down_ns), "up": duration_text(up_ns)}
+            return {"link": link, "flap": flap}
+        case LinkDegrade(link=link, impairment=impairment, backward=backward):
+            return {"link": link, "degrade": _changed(impairment, backward)}
+        case OneWayLoss(link=link, sender=sender):
+            return {"link": link, "one_way": sender}
+        case Partition(groups=groups):
+            return {"partition": [list(group) for group in groups]}
+        case NodePause(node=node):
+            return {"node": node, "pause": True}
+        case NodeOff(node=node, wipe=wipe):
+            return {"node": node, "off": True, **({"wipe": True} if wipe else {})}
+        case ProcessFault(node=node, process=process, action=what):
+            return {"node": node, what.value: process}
+        case MemoryLimit(node=node, limit_bytes=limit_bytes):
+            return {"node": node, "memory": size_text(limit_bytes)}
+        case VolumeFault(node=node, volume=volume, mode=mode):
+            return {"node": node, mode.value: volume}
+        case ClockStep(node=node, step_ns=step_ns):
+            return {"node": node, "clock": shift_text(step_ns)}
+        case ClockDrift(node=node, drift_ppm=drift_ppm):
+            return {"node": node, "drift": f"{drift_ppm} ppm"}
 
 
 def _command(command: Command, key: str) -> Part:

@@ -217,6 +217,23 @@ OWN_MEMORY_BYTES = 128 << 20
 
 
 @dataclass(frozen=True, slots=True)
+class VolumeSpec:
+    """A block device of a node, with a file system that it finds mounted.
+
+    Attributes:
+        name: unique in its node; faults name it.
+        path: absolute, in the node: where it is mounted.
+        size_bytes: of the device.
+        filesystem: one of `windtunnel.model.kernelcheck.FILESYSTEMS`.
+    """
+
+    name: str
+    path: str
+    size_bytes: int
+    filesystem: str = "ext4"
+
+
+@dataclass(frozen=True, slots=True)
 class NodeSpec:
     """A machine.
 
@@ -232,6 +249,7 @@ class NodeSpec:
             lab's version for this node alone, anything else names its version or path.
         memory_bytes: of its own kernel; None is `OWN_MEMORY_BYTES`.
         kernel_words: further words for its own kernel's command line.
+        volumes: its block devices.
     """
 
     name: str
@@ -244,6 +262,7 @@ class NodeSpec:
     kernel: str | None = None
     memory_bytes: int | None = None
     kernel_words: tuple[str, ...] = ()
+    volumes: tuple[VolumeSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ said about a text that is no lab; all others are collected and raised together.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 
 from windtunnel.errors import LabFileError, LabFileErrors
@@ -17,7 +18,8 @@ from windtunnel.model import actions
 from windtunnel.model.addressing import wire
 from windtunnel.model.check import PROBLEMS_MAX, find_problems
 from windtunnel.model.contents import Contents, ListDirectory, Read
-from windtunnel.model.lab import LabSpec, LinkSpec, NetworkSpec, NodeSpec
+from windtunnel.model.faultplan import make_faults
+from windtunnel.model.lab import LabSpec, LinkSpec, NetworkSpec, NodeSpec, VolumeSpec
 from windtunnel.model.locate import Origins
 from windtunnel.model.merge import Settings, merge_nodes
 from windtunnel.model.problem import Path, Problem
@@ -29,7 +31,13 @@ from windtunnel.model.yamltree import Document, parse_yaml
 
 
 def load_lab(
-    text: str, *, file: str, read: Read, list_directory: ListDirectory, seed: int | None = None
+    text: str,
+    *,
+    file: str,
+    read: Read,
+    list_directory: ListDirectory,
+    seed: int | None = None,
+    stop_ns: int | None = None,
 ) -> LabSpec:
     """Read a lab file.
 
@@ -42,6 +50,7 @@ def load_lab(
         list_directory: returns the paths of all regular files below a directory,
             relative to it, with "/" between their parts. Raises OSError.
         seed: used instead of the file's, 0 to 2**64 - 1.
+        stop_ns: used instead of the file's.
 
     Returns:
         The lab, complete and checked; its `source` is `text`.
@@ -52,23 +61,13 @@ def load_lab(
         LabFileError: the text is not YAML.
     """
     document = parse_yaml(text, file=file)
-    lab = read_shape(document)
-    if seed is not None:
-        lab = lab.model_copy(update={"seed": seed})
+    lab = _shape(document, seed=seed, stop=stop_ns)
     problems: list[Problem] = []
     settings = merge_nodes(lab, problems)
     links, networks = _wire(lab, document, problems)
     scope = _scope(lab, settings, links, networks)
 
-    def render(command: str, node: str, path: Path) -> str:
-        if "{{" not in command or node not in scope.nodes:
-            return command
-        try:
-            return scope.render_command(command, node, document.where(path))
-        except LabFileError as error:
-            problems.append(Problem(path, error.message, error.hint, where=error.where))
-            return command
-
+    render = _renderer(scope, document, problems)
     contents = Contents(document, read, list_directory, problems)
     nodes, files = _nodes(lab, settings, scope, contents, render)
     processes, process_paths = actions.make_processes(lab, settings, render)
@@ -89,9 +88,32 @@ def load_lab(
         root=lab.root,
         source=text,
     )
-    origins = Origins(document, settings, files, list(lab.networks), process_paths, step_paths)
+    faults, fault_paths = make_faults(lab, spec, document.where, problems)
+    spec = replace(spec, faults=faults)
+    origins = Origins(
+        document, settings, files, list(lab.networks), process_paths, step_paths, fault_paths
+    )
     _raise_all(spec, problems, origins)
     return spec
+
+
+def _renderer(scope: Scope, document: Document, problems: list[Problem]) -> actions.RenderCommand:
+    def render(command: str, node: str, path: Path) -> str:
+        if "{{" not in command or node not in scope.nodes:
+            return command
+        try:
+            return scope.render_command(command, node, document.where(path))
+        except LabFileError as error:
+            problems.append(Problem(path, error.message, error.hint, where=error.where))
+            return command
+
+    return render
+
+
+# The file's models; what the caller gives comes before what the file says.
+def _shape(document: Document, **given: int | None) -> LabPart:
+    update = {key: value for key, value in given.items() if value is not None}
+    return read_shape(document).model_copy(update=update)
 
 
 def _wire(
@@ -155,6 +177,13 @@ def _nodes(
                 files=files,
                 syscall_cost_ns=merged.syscall_cost_ns,
                 addresses=tuple(lab.nodes[name].addresses),
+                kernel=merged.kernel,
+                memory_bytes=merged.memory_bytes,
+                kernel_words=tuple(merged.kernel_words),
+                volumes=tuple(
+                    VolumeSpec(volume, part.path, part.size, part.filesystem)
+                    for volume, part in merged.volumes.items()
+                ),
             )
         )
     return tuple(nodes), origins

@@ -21,13 +21,17 @@ _KEYS = {
     "clock_ns": "clock",
     "command": "cmd",
     "delay_ns": "delay",
+    "down_ns": "down",
     "every_ns": "every",
+    "for_ns": "for",
     "impairment": "set",
     "jitter_ns": "jitter",
+    "kernel_words": "kernel-words",
     "memory_bytes": "memory",
     "mtu_bytes": "mtu",
     "queue_packets": "queue",
     "rate_bps": "rate",
+    "size_bytes": "size",
     "start_ns": "start",
     "status": "exited",
     "stop_ns": "stop",
@@ -45,7 +49,7 @@ class Origins:
         settings: of each node.
         files: of each node, from a path in the node to the path in the lab file.
         networks: their names.
-        processes: the path of each; so are `steps`.
+        processes: the path of each; so are `steps` and `faults`.
     """
 
     document: Document
@@ -54,6 +58,7 @@ class Origins:
     networks: Sequence[str]
     processes: Sequence[Path]
     steps: Sequence[Path]
+    faults: Sequence[Path]
 
     def explain(self, problem: Problem) -> LabFileError:
         """Turn a problem of the spec into an error with its place."""
@@ -88,6 +93,8 @@ class Origins:
                 yield (*self.steps[number], "wait_for")
             case ("steps", int(number), *rest):
                 yield (*self.steps[number], *_file_keys(rest))
+            case ("faults", int(number), *rest):
+                yield from self._in_fault(self.faults[number], rest)
             case ("validations", int(number), "match", *rest):
                 yield ("validate", number, *rest)
             case ("validations", int(number), *rest):
@@ -96,6 +103,17 @@ class Origins:
                 yield ("capture", *rest)
             case _:
                 yield _file_keys(path)
+
+    def _in_fault(self, fault: Path, rest: Sequence[str | int]) -> Iterable[Path]:
+        match rest:
+            case ("for_ns",):
+                for key in ("for", "down", "pause", "off"):  # the short form says it there
+                    yield (*fault, key)
+            case ("impairment", *field):
+                yield (*fault, "degrade", *_file_keys(field))
+                yield (*fault, "degrade")
+            case _:
+                yield (*fault, *_file_keys(rest))
 
     def _in_node(self, name: str, rest: Sequence[str | int]) -> Iterable[Path]:
         settings = self.settings.get(name)
@@ -107,9 +125,11 @@ class Origins:
                 yield (*origin, *more)
                 yield origin
             case _:
+                # Deeper keys may be names: only what is ours is put into the file's words.
+                keys = _file_keys(rest) if rest[:1] != ["env"] else tuple(rest)
                 for layer in reversed(settings.layers if settings is not None else ()):
-                    yield (*layer, *rest)
-                yield ("nodes", name, *rest)
+                    yield (*layer, *keys)
+                yield ("nodes", name, *keys)
 
     def _in_link(self, link: Path, rest: Sequence[str | int]) -> Iterable[Path]:
         match rest:

@@ -16,7 +16,8 @@ from typing import Any
 
 from windtunnel.model.nearmiss import hint_for
 from windtunnel.model.problem import Path, Problem
-from windtunnel.model.schema import FilePart, KindPart, LabPart, NodeBody, ProcessPart
+from windtunnel.model.programschema import FilePart, ProcessPart
+from windtunnel.model.schema import KindPart, LabPart, NodeBody, VolumePart
 
 BUILT_IN_KINDS: Mapping[str, KindPart] = {
     "host": KindPart(),
@@ -33,6 +34,8 @@ class Settings:
     Attributes:
         layers: where the layers stand in the file, the weakest first.
         syscall_cost_ns: virtual time for each syscall.
+        kernel: as in `NodeSpec`; a layer that says "shared" takes away `memory_bytes`
+            and `kernel_words` of weaker ones, which no shared kernel can have.
     """
 
     layers: tuple[Path, ...] = ()
@@ -43,6 +46,10 @@ class Settings:
     run: list[tuple[ProcessPart, Path]] = field(default_factory=list)
     vars: dict[str, Any] = field(default_factory=dict)
     syscall_cost_ns: int = 0
+    kernel: str | None = None
+    memory_bytes: int | None = None
+    kernel_words: list[str] = field(default_factory=list)
+    volumes: dict[str, VolumePart] = field(default_factory=dict)
 
     def add(self, body: NodeBody, path: Path) -> None:
         """Put one more layer on top."""
@@ -55,6 +62,18 @@ class Settings:
         self.vars = _merged(self.vars, body.vars)
         if body.cpu.syscall_cost is not None:
             self.syscall_cost_ns = body.cpu.syscall_cost
+        self._add_kernel(body)
+        self.volumes.update(body.volumes)
+
+    def _add_kernel(self, body: NodeBody) -> None:
+        if body.kernel == "shared":
+            self.kernel = self.memory_bytes = None
+            self.kernel_words = []
+        elif body.kernel is not None:
+            self.kernel = body.kernel
+        if body.memory is not None:
+            self.memory_bytes = body.memory
+        self.kernel_words += body.kernel_words
 
     def copy(self) -> Settings:
         """Make a copy to which layers can be added."""
@@ -67,6 +86,10 @@ class Settings:
             run=list(self.run),
             vars=self.vars,
             syscall_cost_ns=self.syscall_cost_ns,
+            kernel=self.kernel,
+            memory_bytes=self.memory_bytes,
+            kernel_words=list(self.kernel_words),
+            volumes=dict(self.volumes),
         )
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 # With more choices than this, finding the nearest one costs more than it helps.
 CHOICES_MAX = 20_000
@@ -39,3 +39,11 @@ def hint_for(value: str, choices: Iterable[str], *, what: str) -> str:
     listed = ", ".join(names[:LISTED_MAX])
     more = f" and {len(names) - LISTED_MAX} more" if len(names) > LISTED_MAX else ""
     return f"the {what} are {listed}{more}"
+
+
+def link_hint(name: str, links: Sequence[str]) -> str:
+    """Write the hint for an unknown link: "r2-r1" is most often meant to be "r1-r2"."""
+    for link in links:
+        if sorted(link.split("-")) == sorted(name.split("-")):
+            return f"did you mean {link!r}?"
+    return hint_for(name, links, what="links")

@@ -9,317 +9,34 @@ given at all is pydantic's `model_fields_set`: merging needs it.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    WithJsonSchema,
-    model_validator,
+from pydantic import Field, model_validator
+
+from windtunnel.model.fields import (
+    Addressing,
+    Clock,
+    Drift,
+    Duration,
+    Frequency,
+    JsonSchema,
+    Lasting,
+    Part,
+    Queue,
+    Rate,
+    Share,
+    Shift,
+    ShortForm,
+    Size,
+    Status,
+    Word,
+    refuse,
 )
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from windtunnel.model.nearmiss import hint_for
+from windtunnel.model.programschema import Files, Match, MatchPart, ProcessPart, RunPart
 
-from windtunnel.errors import LabFileError
-from windtunnel.model import units
-from windtunnel.model.clock import parse_clock
 
-JsonSchema = dict[str, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class _ShortForm:
-    """Accept a short form of a mapping.
-
-    Attributes:
-        expand: makes the mapping of it, and returns anything else unchanged.
-        schema: the JSON Schema of the short form.
-    """
-
-    expand: Callable[[Any], Any]
-    schema: Mapping[str, Any]
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self.expand, handler(source))
-
-    def __get_pydantic_json_schema__(
-        self, core: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchema:
-        return {"anyOf": [handler(core), dict(self.schema)]}
-
-
-# A parser of units.py as a pydantic validator: its message and hint travel in
-# the error's context, from which `windtunnel.model.shape` takes them.
-def _quantity(parse: Callable[[str], Any], what: str) -> BeforeValidator:
-    def validate(value: Any) -> Any:
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            value = repr(value)
-        if not isinstance(value, str):
-            raise _refuse(f"{value!r} is not a {what}")
-        try:
-            return parse(value)
-        except LabFileError as error:
-            raise _refuse(error.message, error.hint) from error
-
-    return BeforeValidator(validate)
-
-
-# Refuse a value with our own words.
-def _refuse(message: str, hint: str = "") -> PydanticCustomError:
-    return PydanticCustomError("lab", "{message}", {"message": message, "hint": hint})
-
-
-def _text_schema(pattern: str, *examples: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": list(examples)})
-
-
-def _mode(value: Any) -> Any:
-    # YAML 1.2 reads 0644 as the number 644, and 0o644 as 420. Both mean rw-r--r--,
-    # and only the first can be told from its digits: so quotes are demanded.
-    if isinstance(value, str) and re.fullmatch(r"(0o?)?[0-7]{3,4}", value):
-        return int(value.removeprefix("0o"), 8)
-    raise _refuse(f"{value!r} is not a file mode", "write it in quotes: mode: '0644'")
-
-
-def _rate(text: str) -> int | None:
-    return None if text.strip() == "unlimited" else units.parse_rate(text)
-
-
-# A number, or the word that stands for none.
-def _number_or(word: str) -> BeforeValidator:
-    def validate(value: Any) -> Any:
-        if value == word:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise _refuse(f"{value!r} is neither a whole number nor {word!r}")
-        return value
-
-    return BeforeValidator(validate)
-
-
-# Digits stay as they are; what YAML would change (1.10, 0x10, true) must be quoted.
-def _word(value: Any) -> Any:
-    if isinstance(value, bool) or value is None or isinstance(value, float):
-        words: dict[Any, str] = {True: "true", False: "false", None: "null"}
-        shown = repr(value) if isinstance(value, float) else words[value]
-        raise _refuse(f"{shown} is not text", f"put it in quotes: '{shown}'")
-    return str(value) if isinstance(value, int) else value
-
-
-Duration = Annotated[
-    int,
-    _quantity(units.parse_duration, "duration"),
-    _text_schema(r"^\s*([0-9.]+\s*(ns|us|µs|ms|s|min|h|d)\s*)+$", "10 ms", "1.5 s", "1 h 30 min"),
-]
-Rate = Annotated[
-    int | None,
-    _quantity(_rate, "rate"),
-    _text_schema(
-        r"^\s*([0-9.]+\s*([kKMGTmgt]i?)?([bB]it|B/s|bit/s)|unlimited)\s*$",
-        "100 Mbit",
-        "56 kbit",
-        "10 MB/s",
-    ),
-]
-Queue = Annotated[
-    int | None,
-    _number_or("default"),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": "default"}]}),
-]
-Status = Annotated[
-    int | None,
-    _number_or("any"),
-    WithJsonSchema(
-        {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 255}, {"const": "any"}]}
-    ),
-]
-Size = Annotated[
-    int,
-    _quantity(units.parse_size, "size"),
-    _text_schema(r"^\s*[0-9.]+\s*([kKMGT]i?)?B\s*$", "64 MB", "1 GiB"),
-]
-Share = Annotated[
-    float,
-    _quantity(units.parse_share, "share"),
-    _text_schema(r"^\s*[0-9.]+\s*%\s*$", "1%", "0.1 %"),
-]
-Mode = Annotated[int, BeforeValidator(_mode), _text_schema(r"^(0o?)?[0-7]{3,4}$", "0644", "0755")]
-Clock = Annotated[
-    int,
-    _quantity(parse_clock, "point in time"),
-    _text_schema(
-        r"^\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?[Zz]?)?$", "2030-01-01T00:00:00Z"
-    ),
-]
-Word = Annotated[str, BeforeValidator(_word), WithJsonSchema({"type": ["string", "integer"]})]
-Addressing = Literal["none", "ipv4", "ipv6", "both"]
-
-
-class _Part(BaseModel):
-    """A mapping of the lab file: no unknown keys, except `x-…`, which are ignored."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        populate_by_name=True,
-        json_schema_extra={"patternProperties": {"^x-": True}},
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_extensions(cls, data: Any) -> Any:
-        if data is None:  # "r1:" with nothing behind it
-            return {}
-        if isinstance(data, dict) and any(key.startswith("x-") for key in data):
-            return {key: value for key, value in data.items() if not key.startswith("x-")}
-        return data
-
-
-class MatchPart(_Part):
-    """What a text must look like; every part that is given must hold."""
-
-    text: str | None = Field(default=None, description="Must occur in the text.")
-    regex: str | None = Field(
-        default=None, description="Must be found in the text (Python's re.search, multi-line)."
-    )
-    json_: Any = Field(
-        default=None,
-        alias="json",
-        description="Must be contained in the text, read as JSON: mappings by subset.",
-    )
-    path: str = Field(
-        default="",
-        description="Where in the JSON document to look first.",
-        examples=["neighbors", "routes[0].nexthops"],
-    )
-
-
-def _match(value: Any) -> Any:
-    return {"text": value} if isinstance(value, str) else value
-
-
-Match = Annotated[MatchPart, _ShortForm(_match, {"type": "string"})]
-
-
-class ExpectPart(_Part):
-    """How a process must have ended when the lab stops."""
-
-    exited: int | None = Field(
-        default=None, ge=0, le=255, description="It ended with this exit status."
-    )
-    running: Literal[True] | None = Field(default=None, description="It still runs.")
-    killed: Literal[True] | None = Field(default=None, description="A signal ended it.")
-    stdout: Match | None = Field(default=None, description="What it must have printed.")
-
-    @model_validator(mode="after")
-    def _has_one_end(self) -> ExpectPart:
-        given = [
-            name for name in ("exited", "running", "killed") if getattr(self, name) is not None
-        ]
-        if len(given) > 1:
-            raise _refuse(f"a process cannot end {' and '.join(given)}", "keep one of them")
-        return self
-
-
-_EXPECT = re.compile(r"exited\s+(\d{1,3})")
-
-
-def _expect(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    match = _EXPECT.fullmatch(value.strip())
-    if match:
-        return {"exited": int(match.group(1))}
-    if value.strip() in {"running", "killed"}:
-        return {value.strip(): True}
-    raise _refuse(
-        f"{value!r} is no expectation",
-        "write 'exited 0', 'running', 'killed', or {exited: 0, stdout: …}",
-    )
-
-
-Expect = Annotated[
-    ExpectPart,
-    _ShortForm(
-        _expect,
-        {"type": "string", "pattern": r"^(exited \d+|running|killed)$", "examples": ["exited 0"]},
-    ),
-]
-
-
-class FilePart(_Part):
-    """A file of a node; exactly one of content, template, template_file, source, base64."""
-
-    content: str | None = Field(default=None, description="The text, as it is.")
-    template: str | None = Field(default=None, description="The text, a jinja2 template.")
-    template_file: str | None = Field(
-        default=None, description="A file with a jinja2 template, relative to the lab file."
-    )
-    source: str | None = Field(
-        default=None, description="A file (or directory) to copy, relative to the lab file."
-    )
-    base64: str | None = Field(default=None, description="The bytes, in base64.")
-    mode: Mode = Field(default=0o644, description="Permission bits, in quotes.")
-    owner: str = Field(default="root", description="user or user:group", examples=["frr:frr"])
-
-    @model_validator(mode="after")
-    def _has_one_origin(self) -> FilePart:
-        origins = ("content", "template", "template_file", "source", "base64")
-        given = [name for name in origins if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise _refuse(
-                f"a file needs one of {', '.join(origins)}, and this one has "
-                + (" and ".join(given) or "none")
-            )
-        return self
-
-
-def _file(value: Any) -> Any:
-    return {"content": value} if isinstance(value, str) else value
-
-
-File = Annotated[FilePart, _ShortForm(_file, {"type": "string"})]
-
-
-# `files: ./h1` is all that lies below that directory.
-def _files(value: Any) -> Any:
-    return {"/": {"source": value}} if isinstance(value, str) else value
-
-
-Files = Annotated[dict[str, File], _ShortForm(_files, {"type": "string", "examples": ["./h1"]})]
-
-
-class ProcessPart(_Part):
-    """A program that runs beside the steps."""
-
-    name: str | None = Field(
-        default=None,
-        description="Unique in its node; names its output. Default: the program's name.",
-    )
-    cmd: str = Field(description="A shell command line; may use {{ … }}.")
-    start: Duration = Field(default=0, description="When, in virtual time.")
-    env: dict[str, Word] = Field(default={}, description="Added to the node's environment.")
-    timeout: Duration | None = Field(default=None, description="Killed after so long.")
-    expect: Expect | None = Field(
-        default=None, description="How it must end; nothing: any end is right."
-    )
-
-
-class RunPart(ProcessPart):
-    """A program, and the node that it runs in."""
-
-    node: str = Field(description="Where.")
-
-
-class CpuPart(_Part):
+class CpuPart(Part):
     """What computing costs in virtual time."""
 
     syscall_cost: Duration | None = Field(
@@ -331,7 +48,15 @@ class CpuPart(_Part):
 _NO_CPU = CpuPart()
 
 
-class NodeBody(_Part):
+class VolumePart(Part):
+    """A block device of a node, with a file system that it finds mounted."""
+
+    size: Size = Field(description="Of the device.")
+    path: str = Field(description="Where it is mounted.", examples=["/data"])
+    filesystem: str = Field(default="ext4", description="What is on it: ext4.")
+
+
+class NodeBody(Part):
     """What defaults, kinds, groups and nodes have in common."""
 
     sysctls: dict[str, Word] = Field(
@@ -355,6 +80,22 @@ class NodeBody(_Part):
     run: list[ProcessPart] = Field(default=[], description="Programs that run beside the steps.")
     vars: dict[str, Any] = Field(default={}, description="Values for templates: {{ vars.asn }}.")
     cpu: CpuPart = Field(default_factory=lambda: _NO_CPU, description="How long computing takes.")
+    kernel: Word | None = Field(
+        default=None,
+        description="shared: the lab's, with other nodes; own: one of the same version for this "
+        "node alone; anything else: a version, in quotes, or the path of a kernel of its own.",
+        examples=["own", "'6.12'"],
+    )
+    memory: Size | None = Field(default=None, description="Of its own kernel; nothing is 128 MiB.")
+    kernel_words: list[Word] = Field(
+        default=[],
+        alias="kernel-words",
+        description="Further words for its own kernel's command line.",
+        examples=[["mitigations=off"]],
+    )
+    volumes: dict[str, VolumePart] = Field(
+        default={}, description="Block devices, by name; faults can fill and break them."
+    )
 
 
 class KindPart(NodeBody):
@@ -375,7 +116,7 @@ class NodePart(NodeBody):
     )
 
 
-class ImpairmentPart(_Part):
+class ImpairmentPart(Part):
     """What a link does to packets (tc-netem)."""
 
     delay: Duration = Field(default=0, description="Added to each packet.")
@@ -412,7 +153,7 @@ def _addresses(value: Any) -> Any:
 
 Addresses = Annotated[
     list[str],
-    _ShortForm(_addresses, {"type": ["string", "null"], "examples": ["10.0.0.1/30"]}),
+    ShortForm(_addresses, {"type": ["string", "null"], "examples": ["10.0.0.1/30"]}),
 ]
 
 
@@ -459,7 +200,7 @@ def _link(value: Any) -> Any:
 
 Link = Annotated[
     LinkPart,
-    _ShortForm(
+    ShortForm(
         _link,
         {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2},
     ),
@@ -481,7 +222,7 @@ def _member(value: Any) -> Any:
 
 
 Member = Annotated[
-    MemberPart, _ShortForm(_member, {"type": "string", "examples": ["h1", "h1:eth0"]})
+    MemberPart, ShortForm(_member, {"type": "string", "examples": ["h1", "h1:eth0"]})
 ]
 
 
@@ -502,7 +243,7 @@ class LinkSet(ImpairmentPart):
     )
 
 
-class StepPart(_Part):
+class StepPart(Part):
     """One thing at a virtual time: a link's change, a command, or a wait."""
 
     at: Duration = Field(description="When, in virtual time.")
@@ -531,22 +272,261 @@ class StepPart(_Part):
         actions = ("down", "up", "set", "cmd", "wait_for")
         given = [name for name in actions if getattr(self, name) is not None]
         if len(given) != 1:
-            raise _refuse(
+            raise refuse(
                 f"a step does one thing, and this one has {' and '.join(given) or 'none'}",
                 "give one of " + ", ".join(actions),
             )
         target = "link" if given[0] in {"down", "up", "set"} else "node"
         other = "node" if target == "link" else "link"
         if getattr(self, target) is None or getattr(self, other) is not None:
-            raise _refuse(
+            raise refuse(
                 f"a step with {given[0]!r} needs the key {target!r}, and not {other!r}",
                 f"write '{target}: …'",
             )
         if (given[0] == "wait_for") != (self.within is not None):
-            raise _refuse(
-                "wait_for and within belong together", "write 'wait_for: …, within: 30 s'"
-            )
+            raise refuse("wait_for and within belong together", "write 'wait_for: …, within: 30 s'")
         return self
+
+
+class FlapPart(Part):
+    """How a cable goes out and in, over and over."""
+
+    down: Duration = Field(description="How long it is out.")
+    up: Duration = Field(description="How long it is in.")
+
+
+# What a fault can do to a link, to a node; the words that need a value even
+# when the rest is drawn.
+_TO_LINKS = ("down", "flap", "degrade", "one_way")
+_TO_NODES = (
+    "pause",
+    "off",
+    "kill",
+    "stop",
+    "restart",
+    "memory",
+    "full",
+    "errors",
+    "clock",
+    "drift",
+)
+_FAULTS = (*_TO_LINKS, "partition", *_TO_NODES)
+_WITH_VALUE = {
+    "flap": "{flap: {down: 100 ms, up: 400 ms}}",
+    "degrade": "{degrade: {loss: 10%}}",
+    "memory": "{memory: 64 MB}",
+    "clock": "{clock: +5 s}",
+    "drift": "{drift: 200 ppm}",
+}
+
+
+class RandomKind(Part):
+    """A kind of fault: what it does, but not to what, and not when."""
+
+    down: Literal[True] | None = Field(default=None, description="A link's cable is out.")
+    flap: FlapPart | None = Field(default=None, description="A link's cable goes out and in.")
+    degrade: LinkSet | None = Field(default=None, description="A link has these impairments.")
+    one_way: Literal[True] | None = Field(
+        default=None, description="All that one end of a link sends is lost."
+    )
+    partition: Literal[True] | None = Field(
+        default=None, description="Some nodes do not reach the others."
+    )
+    pause: Literal[True] | None = Field(default=None, description="A node is frozen.")
+    off: Literal[True] | None = Field(default=None, description="A node has no power.")
+    wipe: bool = Field(default=False, description="With off: it comes back as it first was.")
+    kill: Literal[True] | None = Field(
+        default=None, description="A process is killed, and started anew."
+    )
+    stop: Literal[True] | None = Field(default=None, description="A process is stopped.")
+    restart: Literal[True] | None = Field(
+        default=None, description="A process is killed and started anew at once."
+    )
+    memory: Size | None = Field(default=None, description="A node's processes get no more.")
+    full: Literal[True] | None = Field(default=None, description="A volume is full.")
+    errors: Literal[True] | None = Field(default=None, description="A volume fails (EIO).")
+    clock: Shift | None = Field(default=None, description="A node's wall clock is set so far.")
+    drift: Drift | None = Field(default=None, description="A node's clock is too fast.")
+
+    @property
+    def word(self) -> str:
+        """What it does: the one key that is given."""
+        return next(word for word in _FAULTS if getattr(self, word) is not None)
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> RandomKind:
+        _one_of(self, _FAULTS, "a kind of fault")
+        if self.wipe and self.off is None:
+            raise refuse("only a node that was off comes back wiped", "write {off: true, wipe: …}")
+        return self
+
+
+# Refuse what has none or many of some keys.
+def _one_of(part: Part, words: tuple[str, ...], what: str) -> str:
+    given = [word for word in words if getattr(part, word) is not None]
+    if len(given) != 1:
+        raise refuse(
+            f"{what} does one thing, and this one has {' and '.join(given) or 'none'}",
+            "give one of " + ", ".join(words),
+        )
+    return given[0]
+
+
+def _kind(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if value in _WITH_VALUE:
+        raise refuse(f"{value!r} needs to know how", f"write {_WITH_VALUE[value]}")
+    if value not in _FAULTS:
+        raise refuse(f"no kind of fault {value!r}", hint_for(value, _FAULTS, what="kinds"))
+    return {value: True}
+
+
+Kind = Annotated[
+    RandomKind,
+    ShortForm(
+        _kind, {"type": "string", "enum": [word for word in _FAULTS if word not in _WITH_VALUE]}
+    ),
+]
+
+
+def _range(value: Any) -> Any:
+    return [value, value] if isinstance(value, str) else value
+
+
+class RandomPart(Part):
+    """Faults that are drawn from the lab's seed."""
+
+    kinds: list[Kind] = Field(
+        description="What can happen, each as often as the others.",
+        examples=[["down", "partition", {"memory": "64 MB"}]],
+    )
+    rate: Frequency = Field(description="How many on average (a Poisson process).")
+    for_: Annotated[
+        list[Duration],
+        ShortForm(_range, {"type": "string", "examples": ["5 s"]}),
+    ] = Field(
+        alias="for",
+        min_length=2,
+        max_length=2,
+        description="The shortest and the longest time that one lasts; all between are as likely.",
+        examples=[["1 s", "10 s"]],
+    )
+    between: list[Duration] | None = Field(
+        default=None,
+        min_length=2,
+        max_length=2,
+        description="They begin from the first time on and before the second; nothing: all along.",
+        examples=[["10 s", "2 min"]],
+    )
+    nodes: list[str] | None = Field(default=None, description="Only these; nothing: all.")
+    links: list[str] | None = Field(default=None, description="Only these; nothing: all.")
+    name: str = Field(
+        default="random", description="Of what they are drawn from: another name, other faults."
+    )
+
+
+class FaultPart(Part):
+    """Something that goes wrong: once, again and again, or at random."""
+
+    at: Duration | None = Field(default=None, description="When it begins, in virtual time.")
+    for_: Duration | None = Field(
+        default=None, alias="for", description="How long it lasts; nothing: for good."
+    )
+    every: Duration | None = Field(default=None, description="Again after so long.")
+    until: Duration | None = Field(
+        default=None, description="With every: the last begins then at the latest."
+    )
+    name: str | None = Field(default=None, description="For people; unique.")
+    link: str | None = Field(
+        default=None, description="The link of down, flap, degrade and one_way."
+    )
+    down: Lasting | None = Field(
+        default=None, description="Pull out its cable: true, or short for how long."
+    )
+    flap: FlapPart | None = Field(
+        default=None,
+        description="Pull it out and plug it in, over and over.",
+        examples=[{"down": "100 ms", "up": "400 ms"}],
+    )
+    degrade: LinkSet | None = Field(
+        default=None,
+        description="Worse impairments; those that are not named stay.",
+        examples=[{"loss": "10%"}],
+    )
+    one_way: str | None = Field(
+        default=None, description="Lose all that this node sends over the link."
+    )
+    partition: list[list[str]] | None = Field(
+        default=None,
+        description="Groups of nodes that do not reach each other; the nodes that are in none "
+        "form one more.",
+        examples=[[["r1", "r2"], ["r3"]]],
+    )
+    node: str | None = Field(default=None, description="The node of all that follow.")
+    pause: Lasting | None = Field(
+        default=None, description="Freeze all that runs in it: true, or short for how long."
+    )
+    off: Lasting | None = Field(
+        default=None, description="Cut its power, then boot it: true, or short for how long."
+    )
+    wipe: bool = Field(
+        default=False, description="With off: it comes back with the files that it first had."
+    )
+    kill: str | None = Field(
+        default=None, description="Kill this process; with for, it is started anew after that."
+    )
+    stop: str | None = Field(default=None, description="Stop this process (SIGSTOP).")
+    restart: str | None = Field(
+        default=None, description="Kill this process, and start it anew at once."
+    )
+    memory: Size | None = Field(default=None, description="Its processes get no more than this.")
+    full: str | None = Field(default=None, description="This volume takes no more (ENOSPC).")
+    errors: str | None = Field(default=None, description="This volume fails (EIO).")
+    clock: Shift | None = Field(
+        default=None, description="Set its wall clock forward or back; needs kernel: own."
+    )
+    drift: Drift | None = Field(
+        default=None, description="Its clock goes too fast, or too slowly; needs kernel: own."
+    )
+    random: RandomPart | None = Field(
+        default=None, description="Draw faults from the seed; stands alone."
+    )
+
+    @property
+    def word(self) -> str:
+        """What it does: the one key of `_FAULTS` that is given."""
+        return next(word for word in _FAULTS if getattr(self, word) is not None)
+
+    @model_validator(mode="after")
+    def _is_one_fault(self) -> FaultPart:
+        if self.random is not None:
+            if self.model_fields_set != {"random"}:
+                raise refuse("random stands alone", "give it an item of its own")
+            return self
+        word = _one_of(self, _FAULTS, "a fault")
+        target = "link" if word in _TO_LINKS else "node" if word in _TO_NODES else None
+        for key in ("link", "node"):
+            if (key == target) != (getattr(self, key) is not None):
+                needed = f"needs the key {target!r}" if target else "names its own nodes"
+                raise refuse(f"a fault with {word!r} {needed}", f"write '{target or word}: …'")
+        self._check_times(word)
+        if self.wipe and word != "off":
+            raise refuse("only a node that was off comes back wiped", "write 'off: 5 s, wipe: …'")
+        return self
+
+    def _check_times(self, word: str) -> None:
+        if self.at is None:
+            raise refuse("a fault begins at some time", "write 'at: 30 s'")
+        if self.until is not None and self.every is None:
+            raise refuse("until belongs to every", "write 'every: 30 s, until: …', or 'for: …'")
+        if word == "restart" and self.for_ is not None:
+            raise refuse("a restart takes no time", "leave 'for' out, or write 'kill: …, for: …'")
+        if self.for_ is not None and getattr(self, word) is not True and word in _LASTING:
+            raise refuse(f"{word!r} and 'for' both say how long", "keep one of them")
+
+
+_LASTING = ("down", "pause", "off")
 
 
 class ValidatePart(MatchPart):
@@ -562,7 +542,7 @@ class ValidatePart(MatchPart):
     every: Duration = Field(default=1_000_000_000, description="The pause between two tries.")
 
 
-class CapturePart(_Part):
+class CapturePart(Part):
     """Write what passes an interface to a pcapng file."""
 
     node: str = Field(description="Where.")
@@ -577,17 +557,17 @@ def _capture(value: Any) -> Any:
         return value
     node, colon, interface = value.partition(":")
     if not colon:
-        raise _refuse(f"{value!r} names no interface", f"write '{value}:eth0'")
+        raise refuse(f"{value!r} names no interface", f"write '{value}:eth0'")
     return {"node": node, "interface": interface}
 
 
 Capture = Annotated[
     CapturePart,
-    _ShortForm(_capture, {"type": "string", "pattern": "^[^:]+:[^:]+$", "examples": ["r1:eth1"]}),
+    ShortForm(_capture, {"type": "string", "pattern": "^[^:]+:[^:]+$", "examples": ["r1:eth1"]}),
 ]
 
 
-class LabPart(_Part):
+class LabPart(Part):
     """A lab: machines, links, and what happens to them."""
 
     name: str = Field(description="Of the lab, and of its folder of runs.")
@@ -618,6 +598,7 @@ class LabPart(_Part):
     links: list[Link] = Field(default=[], description="Cables between two interfaces.")
     run: list[RunPart] = Field(default=[], description="Programs that run beside the steps.")
     steps: list[StepPart] = Field(default=[], description="What happens, at virtual times.")
+    faults: list[FaultPart] = Field(default=[], description="What goes wrong, and when.")
     validate_: list[ValidatePart] = Field(
         default=[], alias="validate", description="Checks at the end of the lab."
     )

@@ -65,6 +65,8 @@ TEXT_LENGTH_MAX = 64
 _NUMBER = r"\d+(?:\.\d+)?|\.\d+"
 _PART = re.compile(rf"({_NUMBER})\s*([A-Za-zµ/]+)\s*")
 _BARE = re.compile(rf"(?:{_NUMBER})\s*")
+_DRIFT = re.compile(r"([+-]?\d{1,9})\s*ppm")
+_FREQUENCY = re.compile(rf"({_NUMBER})\s*/\s*(.+)")
 _SHARE = re.compile(rf"({_NUMBER})\s*%")
 
 
@@ -147,6 +149,63 @@ def parse_share(text: str) -> float:
     return float(percent / 100)
 
 
+def parse_shift(text: str) -> int:
+    """Read how far a clock is set forward or back, "+5 s" or "-1 s".
+
+    Returns:
+        Nanoseconds, negative for back.
+
+    Raises:
+        LabFileError: no sign, or no duration behind it.
+    """
+    stripped = text.strip()
+    if not stripped.startswith(("+", "-")):
+        raise LabFileError(
+            f"{text!r} does not say in which direction",
+            hint=f"write '+{stripped}' for forward or '-{stripped}' for back",
+        )
+    shift = parse_duration(stripped[1:])
+    return -shift if stripped.startswith("-") else shift
+
+
+def parse_drift(text: str) -> int:
+    """Read a drift in parts in a million, "200 ppm" or "-50 ppm".
+
+    Raises:
+        LabFileError: no whole number with the unit ppm.
+    """
+    match = _DRIFT.fullmatch(text.strip())
+    if match is None:
+        raise LabFileError(
+            f"{text!r} is not a drift",
+            hint="write a whole number of parts in a million: '200 ppm' is too fast by 17 s a day",
+        )
+    return int(match.group(1))
+
+
+def parse_frequency(text: str) -> int:
+    """Read how often something happens, "6/min" or "1/10 s".
+
+    Returns:
+        Nanoseconds between two, rounded down; 1 or more.
+
+    Raises:
+        LabFileError: no number, slash and time; or never, or more often than
+            once in a nanosecond.
+    """
+    match = _FREQUENCY.fullmatch(text.strip()) if len(text) <= TEXT_LENGTH_MAX else None
+    if match is None:
+        raise LabFileError(f"{text!r} is not a frequency", hint="write it like '6/min'")
+    times, per = Fraction(match.group(1)), match.group(2)
+    period_ns = parse_duration(per if per[0] in ".0123456789" else f"1 {per}")
+    if times == 0 or period_ns < times:
+        raise LabFileError(
+            f"{text!r} is never" if times == 0 else f"{text!r} is more than once in a nanosecond",
+            hint="write it like '6/min'",
+        )
+    return int(period_ns / times)
+
+
 def format_duration(duration_ns: int) -> str:
     """Write a duration for people, rounded down: "1 h 00 min 20 s", "20.000 ms"."""
     if duration_ns < 0:
@@ -167,6 +226,11 @@ def format_duration(duration_ns: int) -> str:
 def duration_text(duration_ns: int) -> str:
     """Write a duration exactly, in its largest whole unit: "90 s", "1500 us"."""
     return _exact(duration_ns, DURATION_NS, zero="s")
+
+
+def shift_text(shift_ns: int) -> str:
+    """Write exactly how far a clock is set: "+5 s"."""
+    return f"{'-' if shift_ns < 0 else '+'}{duration_text(abs(shift_ns))}"
 
 
 def rate_text(rate_bps: int) -> str:

@@ -1,31 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random choices by name.
+"""Random choices by name, for all that runs a lab.
 
-Every choice comes from (the lab's seed, a stable name), hashed: adding or
-renaming one thing changes nobody else's numbers, and neither Python's hash
-seed nor the order of calls matters. BLAKE2b is used as a keyed function.
+`derive` is the model's, because a lab's random faults are drawn before it runs.
 """
 
 from __future__ import annotations
 
-from hashlib import blake2b
+from windtunnel.model.seeds import SEED_MAX, derive
 
-SEED_MAX = 2**64 - 1
-
-
-def derive(seed: int, *names: str) -> int:
-    """A number of 64 bits that belongs to `names`.
-
-    Args:
-        seed: the lab's, 0 to 2**64 - 1.
-        names: from the general to the particular: "mac", "r1", "eth0".
-    """
-    # Each name is preceded by its length, so that ("ab", "c") is not ("a", "bc").
-    text = b"".join(
-        len(encoded).to_bytes(4, "little") + encoded for encoded in (n.encode() for n in names)
-    )
-    digest = blake2b(text, digest_size=8, key=seed.to_bytes(8, "little")).digest()
-    return int.from_bytes(digest, "little")
+__all__ = ["SEED_MAX", "derive", "mac_address"]
 
 
 def mac_address(seed: int, node: str, interface: str) -> str:

@@ -95,7 +95,7 @@ def show(
 ) -> None:
     """Show what a lab file comes to.
 
-    Nodes, interfaces, addresses, links, processes, steps and checks as tables.
+    Nodes, interfaces, addresses, links, processes, steps, faults and checks as tables.
     --flat writes a lab file without kinds, defaults and templates, which runs
     like the original; --json the same as JSON.
     """
@@ -193,6 +193,7 @@ def _counts(spec: LabSpec) -> dict[str, int]:
         "networks": len(spec.networks),
         "processes": len(spec.processes),
         "steps": len(spec.steps),
+        "faults": len(spec.faults),
         "validations": len(spec.validations),
     }
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from rich.text import Text
 
+from windtunnel.model.fault import Fault, LinkDegrade
+from windtunnel.model.faultwords import fault_words
 from windtunnel.model.impairment import Impairment
 from windtunnel.model.lab import Command, Endpoint, LabSpec, LinkChange, Step
 from windtunnel.model.units import duration_text, rate_text, share_text, size_text
@@ -29,6 +31,7 @@ def print_lab(spec: LabSpec) -> None:
         (("link", "does to packets", "and back", "state"), list(_links(spec))),
         (("process", "node", "start", "command"), list(_processes(spec))),
         (("at", "step", "node or link", "does"), [_step(step) for step in spec.steps]),
+        (("at", "fault", "node or link", "does", "for"), [_fault(one) for one in spec.faults]),
         (("validation", "node", "command"), [_validation(step) for step in spec.validations]),
     )
     for headings, rows in tables:
@@ -77,6 +80,15 @@ def _step(step: Step) -> Row:
             parts.append(impairment_text(change.impairment))
         return Row((at, step.name, change.link, ", ".join(parts)))
     return Row((at, step.name, step.action.node, _command(step.action)))
+
+
+def _fault(fault: Fault) -> Row:
+    target, what = fault_words(fault.action)
+    if isinstance(fault.action, LinkDegrade):
+        there, back = fault.action.impairment, fault.action.backward
+        what = impairment_text(there) + ("" if back is None else f"; back {impairment_text(back)}")
+    lasts = "" if fault.for_ns is None else time_text(fault.for_ns)
+    return Row((time_text(fault.at_ns), fault.name, target, what, lasts))
 
 
 def _validation(step: Step) -> Row:

@@ -110,17 +110,13 @@ def read_lab(path: Path, *, seed: int | None = None, stop: str | None = None) ->
     """
     from windtunnel.engine.labfile import read_spec  # noqa: PLC0415
     from windtunnel.errors import LabFileError, UsageError  # noqa: PLC0415
-    from windtunnel.model.check import check_spec  # noqa: PLC0415
     from windtunnel.model.units import parse_duration  # noqa: PLC0415
 
     failures.remember_lab(path)
     if seed is not None and not 0 <= seed < 1 << 64:
         raise UsageError(f"--seed {seed} is out of range", hint="a seed is 0 to 2^64 - 1")
-    spec = read_spec(path, seed=seed)
-    if stop is not None:
-        try:
-            spec = replace(spec, stop_ns=parse_duration(stop))
-        except LabFileError as error:
-            raise UsageError(f"--stop: {error.message}", hint=error.hint) from error
-        check_spec(spec)
-    return spec
+    try:
+        stop_ns = None if stop is None else parse_duration(stop)
+    except LabFileError as error:
+        raise UsageError(f"--stop: {error.message}", hint=error.hint) from error
+    return read_spec(path, seed=seed, stop_ns=stop_ns)
