@@ -24,22 +24,21 @@ class Guest:
         self.bench = bench
         self.calendar = bench.calendar
         self.folder = folder or bench.folder
-        self.seat = bench.calendar.seat(name, lambda: self.process.poll() is None)
+        self.seat = bench.calendar.seat(
+            name, self.folder / f"calendar-{name}", lambda: self.process.poll() is None
+        )
         self.received = b""
         self.pending = False
         self.trace_path = self.folder / f"{name}.out"
-        words = [f"time-travel=ext:{self.seat.number}:calendar", *words]
+        words = [f"time-travel=ext:1:calendar-{name}", *words]
         if console:
             self.model = ConsoleModel(received=self.receive, wants_flush=self.plan_flush)
             self.device = VhostUserBackend(self.folder / f"console{self.seat.number}", self.model)
-            bench.calendar.add_device(self.device)
-            self.agent = AgentChannel(
-                send=self.model.send, now_ns=lambda: self.calendar.now_ns, changed=self.changed
-            )
+            bench.calendar.add_device(self.seat, self.device)
+            self.agent = AgentChannel(send=self.model.send, now_ns=lambda: self.calendar.now_ns)
             words.append(f"virtio_uml.device=console{self.seat.number}:3")
         if hold:
             words.append("fake.hold")
-        self.condition = None
         environment = {
             "GLIBC_TUNABLES": "glibc.pthread.rseq=0",
             "TMPDIR": str(self.folder),
@@ -57,30 +56,25 @@ class Guest:
             )
 
     def receive(self, data):
+        self.calendar.report(self.seat, lambda: self.hear(data))
+
+    def hear(self, data):
         self.received += data
         self.agent.receive(data)
 
     def plan_flush(self):
         if not self.pending:
             self.pending = True
-            self.calendar.at_once(self.flush)
+            self.calendar.local(self.seat, 0, self.flush)
 
     def flush(self):
         self.pending = False
         for index in self.model.flush(self.device.queue):
-            self.calendar.call(self.device, index)
-
-    def changed(self):
-        if self.condition is not None and self.condition():
-            self.calendar.at_once(lambda: None)
+            self.calendar.interrupt(self.device, index)
 
     def wait(self, condition):
         """Let time pass until the agent's reports make a condition hold."""
-        self.condition = condition
-        try:
-            return self.calendar.run(condition)
-        finally:
-            self.condition = None
+        return self.calendar.run(condition)
 
     def trace(self):
         return self.trace_path.read_text().splitlines()
@@ -101,7 +95,7 @@ class Bench:
 
     def __init__(self, folder: Path, **options):
         self.folder = folder
-        self.calendar = Calendar(folder / "calendar", time_of_day_ns=TIME_OF_DAY_NS, **options)
+        self.calendar = Calendar(time_of_day_ns=TIME_OF_DAY_NS, **options)
         self.guests = []
 
     def add(self, *args, **options):

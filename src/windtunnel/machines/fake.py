@@ -132,7 +132,8 @@ class CalendarSeat:
             self._put("<Q", _FREE_UNTIL_AT, time_ns)
 
     def wait(self) -> None:
-        """Say that it waits; RUN comes later."""
+        """Publish how late it is (kernel/patches/0002) and say that it waits; RUN comes later."""
+        self.propagate_time()
         message = Message(Operation.WAIT, next(self._sequences), 2**64 - 1)
         self.socket.sendall(message.to_bytes())
 
