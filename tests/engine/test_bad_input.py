@@ -252,7 +252,10 @@ def test_a_program_that_never_asks_for_the_time_is_given_up(options, monkeypatch
     monkeypatch.setattr(loop, "BOOT_HOST_S", 1.0)
     with pytest.raises(GuestStuckError) as error:
         World(lab(), replace(options, kernel=replace(options.kernel, path=path)))
-    assert "no guest has begun within 1 s of host time: its console said last" in str(error.value)
+    assert (
+        "the kernel of shared has not begun within 1 s of host time: its console said last"
+        in str(error.value)
+    )
     assert "  | I sleep" in str(error.value)
 
 

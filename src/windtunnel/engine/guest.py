@@ -46,6 +46,7 @@ class Boot:
         spin_max_ns: see `windtunnel.machines.uml`.
         kernel_words: further words for its command line.
         ports: its interfaces whose cables leave it.
+        machine: whether it is one node, and not many in one kernel.
     """
 
     kernel: Path
@@ -59,6 +60,7 @@ class Boot:
     spin_max_ns: int = uml.SPIN_MAX_NS
     kernel_words: tuple[str, ...] = ()
     ports: tuple[Port, ...] = ()
+    machine: bool = False
 
 
 class Guest:
@@ -104,6 +106,7 @@ class Guest:
             memory_bytes=boot.memory_bytes,
             spin_max_ns=boot.spin_max_ns,
             net_devices=len(boot.ports),
+            machine=boot.machine,
             extra=boot.kernel_words,
         )
         _copy(boot.initrd, boot.scratch / uml.INITRD)

@@ -35,7 +35,8 @@ class OnceRequest:
         output: the run's folder.
         kernel: path of the kernel's program.
         read, write, trust_guest, watchdog_host_s, kernel_words: see `WorldOptions`.
-        processors: of the host, that this process may use; the guest gets the first.
+        processors: of the host, that this process may use, and its guests.
+        parallel: see `WorldOptions`.
         open_files: soft limit of this process; None leaves it.
         stack_bytes: the same for the stack.
         log_grants: see `SessionRequest`.
@@ -50,6 +51,7 @@ class OnceRequest:
     watchdog_host_s: float = 60.0
     kernel_words: tuple[str, ...] = ()
     processors: tuple[int, ...] = ()
+    parallel: int | None = None
     open_files: int | None = None
     stack_bytes: int | None = None
     log_grants: bool = False
@@ -90,7 +92,7 @@ def run_once(request: OnceRequest) -> OnceReport:
             trust_guest=request.trust_guest,
             watchdog_host_s=request.watchdog_host_s,
             kernel_words=request.kernel_words,
-            cpu=request.processors[0] if request.processors else None,
+            parallel=request.parallel,
         )
         session = run_session(
             SessionRequest(

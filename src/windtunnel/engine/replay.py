@@ -41,6 +41,7 @@ class ReplayRequest:
         kernel: in place of the one that the run names, as `find_kernel` takes it.
         trust_guest: see `WorldOptions`.
         watchdog_host_s: see `WorldOptions`; None is the default.
+        parallel: see `WorldOptions`.
         heartbeat: see `WorldOptions`.
     """
 
@@ -50,6 +51,7 @@ class ReplayRequest:
     kernel: str | None = None
     trust_guest: bool = False
     watchdog_host_s: float | None = None
+    parallel: int | None = None
     heartbeat: Callable[[int], None] | None = None
 
 
@@ -165,6 +167,7 @@ def _options(request: ReplayRequest, manifest: Mapping[str, Any]) -> WorldOption
         write=_paths(recorded.get("write")),
         kernel_words=tuple(map(str, recorded.get("kernel_words") or ())),
         trust_guest=request.trust_guest,
+        parallel=request.parallel,
         heartbeat=request.heartbeat,
     )
     directory = recorded.get("directory")

@@ -63,7 +63,8 @@ class Conditions:
         number: of the run, from 1.
         loaded: whether the host is busy on purpose.
         hash_seed: PYTHONHASHSEED of our own process.
-        processors: of the host; the guest gets the first.
+        processors: of the host, for our own process and the guests.
+        parallel: how many of the lab's kernels run at the same time.
         environment: of our own process.
         depth: how many folders below the common one the current directory lies.
         umask: of our own process.
@@ -75,6 +76,7 @@ class Conditions:
     loaded: bool
     hash_seed: int
     processors: tuple[int, ...]
+    parallel: int
     environment: Mapping[str, str]
     depth: int
     umask: int
@@ -210,7 +212,7 @@ def _all_conditions(times: int) -> Iterator[Conditions]:
     quiet = (times + 1) // 2
     for index in range(times):
         at = index % len(processors)
-        # Either all processors, the guest's first, or only the guest's.
+        # Either all processors in another order, or only one.
         order = (*processors[at:], *processors[:at])
         environment = {
             "LANG": _LANGUAGES[index % len(_LANGUAGES)],
@@ -222,6 +224,7 @@ def _all_conditions(times: int) -> Iterator[Conditions]:
             loaded=index >= quiet,
             hash_seed=index * _HASH_SEED_STEP % 2**32,
             processors=order if index % 3 < 2 else order[:1],
+            parallel=1 + index % 2,
             environment=environment,
             depth=index % _DEPTHS,
             umask=_UMASKS[index % len(_UMASKS)],
@@ -344,6 +347,7 @@ def _once_request(request: VerifyRequest, conditions: Conditions, output: Path) 
         watchdog_host_s=options.watchdog_host_s,
         kernel_words=options.kernel_words,
         processors=conditions.processors,
+        parallel=conditions.parallel,
         open_files=conditions.open_files,
         stack_bytes=conditions.stack_bytes,
         log_grants=True,

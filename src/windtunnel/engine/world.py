@@ -58,7 +58,8 @@ class WorldOptions:
         write: paths of the host that guests may write, as the user who runs us.
         trust_guest: run guests without confinement where the host offers none.
         watchdog_host_s: how long virtual time may stand still.
-        parallel: how many kernels may run at the same time, 1 or more.
+        parallel: how many kernels may run at the same time, 1 or more; None is one
+            for each processor that we may use.
         cpu: the host processor that guests are pinned to; None chooses.
         console: the file for the kernel's console; None throws it away at the end.
             That of a node's own kernel lies beside it: "console.log" and "console-r1.log".
@@ -74,7 +75,7 @@ class WorldOptions:
     write: tuple[Path, ...] = ()
     trust_guest: bool = False
     watchdog_host_s: float = WATCHDOG_HOST_S
-    parallel: int = 1
+    parallel: int | None = None
     cpu: int | None = None
     console: Path | None = None
     kernel_words: tuple[str, ...] = ()
@@ -103,9 +104,10 @@ class World:
         self._namespaces: dict[int, str] = {}
         self._heartbeat = options.heartbeat
         self._grants_log = None if options.grants is None else GrantsLog(options.grants)
+        self._lanes = options.parallel or len(os.sched_getaffinity(0))
         self._calendar = Calendar(
             time_of_day_ns=spec.clock_ns - ZERO_NS,
-            parallel=options.parallel,
+            parallel=self._lanes,
             watchdog_host_s=options.watchdog_host_s,
             describe=self._node_of,
             heartbeat=self._beat if options.heartbeat is not None else None,
@@ -171,9 +173,10 @@ class World:
                 trust_guest=options.trust_guest,
             ),
             # A lane's guests run one after the other, so they share a processor.
-            cpu=_choose_cpu((at + 1) % options.parallel) if options.cpu is None else options.cpu,
+            cpu=_choose_cpu((at + 1) % self._lanes) if options.cpu is None else options.cpu,
             kernel_words=words,
             ports=part.ports,
+            machine=node is not None,
         )
 
     def _take_nodes(self, parts: Sequence[Part]) -> None:

@@ -22,6 +22,10 @@ SPIN_MAX_NS = 65536
 """Default bound of the absorption rule: how late a spinning task may see the time."""
 
 
+# What drivers make at boot because somebody may want it; `ip link add` still does.
+_NO_EXTRA_INTERFACES = ("bonding.max_bonds=0", "dummy.numdummies=0", "ifb.numifbs=0")
+
+
 @dataclass(frozen=True, slots=True)
 class UmlOptions:
     """What makes one guest different from another.
@@ -31,6 +35,7 @@ class UmlOptions:
         memory_bytes: 32 MiB or more.
         spin_max_ns: see `SPIN_MAX_NS`; 0 switches the absorption rule off.
         net_devices: how many network devices it has.
+        machine: whether it is one machine: then it has no interfaces that nobody gave it.
         extra: further words for the kernel, for those who know.
     """
 
@@ -38,6 +43,7 @@ class UmlOptions:
     memory_bytes: int
     spin_max_ns: int = SPIN_MAX_NS
     net_devices: int = 0
+    machine: bool = False
     extra: tuple[str, ...] = ()
 
 
@@ -62,7 +68,8 @@ def arguments(options: UmlOptions) -> list[str]:
         "seccomp=on",
         # Up to 6.12 ESP brings the jitter generator, which measures the time that
         # computing takes until it varies: for ever, where computing takes none.
-        "initcall_blacklist=jent_mod_init",
+        "initcall_blacklist=jent_mod_init" + (",teql_init" if options.machine else ""),
+        *(_NO_EXTRA_INTERFACES if options.machine else ()),
         # Tunnels that nobody asked for would stand in every node.
         "fb_tunnels=none",
         "umid=guest",

@@ -63,6 +63,15 @@ WatchdogOption = Annotated[
         help="End the run when virtual time stands still for so long (host time).",
     ),
 ]
+ParallelOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="How many of the lab's kernels run at the same time; the result is the same. "
+        "Default: one for each processor.",
+    ),
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="One JSON document instead of text for people.")
 ]

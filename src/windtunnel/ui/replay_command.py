@@ -14,6 +14,7 @@ from windtunnel.ui.options import (
     RUNS,
     JsonOption,
     KernelOption,
+    ParallelOption,
     QuietOption,
     RunArgument,
     RunsOption,
@@ -43,6 +44,7 @@ def replay(
     runs: RunsOption = RUNS,
     trust_guest: TrustOption = False,
     watchdog: WatchdogOption = None,
+    parallel: ParallelOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
@@ -76,6 +78,7 @@ def replay(
                 kernel=kernel,
                 trust_guest=trust_guest,
                 watchdog_host_s=watchdog,
+                parallel=parallel,
                 heartbeat=progress.beat,
             ),
             progress=progress.step,

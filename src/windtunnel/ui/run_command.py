@@ -17,6 +17,7 @@ from windtunnel.ui.options import (
     JsonOption,
     KernelOption,
     LabArgument,
+    ParallelOption,
     QuietOption,
     ReadOption,
     RunsOption,
@@ -50,6 +51,7 @@ def run(
     writable: WritableOption = None,
     trust_guest: TrustOption = False,
     watchdog: WatchdogOption = None,
+    parallel: ParallelOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> int:
@@ -73,6 +75,7 @@ def run(
         read=tuple(read or ()),
         write=tuple(writable or ()),
         trust_guest=trust_guest,
+        parallel=parallel,
     )
     if watchdog is not None:
         options = replace(options, watchdog_host_s=watchdog)
