@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import socket
+from functools import partial
 
 import pytest
 
@@ -12,7 +13,7 @@ from guests import Bench
 from windtunnel.engine import loop
 from windtunnel.engine.loop import SeatState
 from windtunnel.errors import GuestLostError, GuestStuckError, InternalError
-from windtunnel.wire.timetravel import Message, Operation
+from windtunnel.sim.lookahead import Lookahead
 
 BOOTED_NS = 1_534_477
 """When a fake guest with seed 0 has booted."""
@@ -62,16 +63,113 @@ def test_a_guest_alone_runs_on_without_asking(bench):
     ]
 
 
-def test_two_guests_take_turns(bench):
+def test_guests_that_can_reach_each_other_take_turns(bench):
     one = bench.fake("sleep:100", "sleep:100")
     two = bench.fake("sleep:150", "compute:40", "compute:40")
+    bench.calendar.lookahead = Lookahead([(1, 2, 1), (2, 1, 1)])
     sleep_all(bench)
     assert one.grants() == [BOOTED_NS, BOOTED_NS + 100, BOOTED_NS + 200]
     assert two.grants() == [BOOTED_NS, BOOTED_NS + 150, BOOTED_NS + 230]
 
 
+def test_guests_that_cannot_reach_each_other_run_on(bench):
+    one = bench.fake("sleep:100", "sleep:100")
+    two = bench.fake("sleep:150", "compute:40", "compute:40")
+    sleep_all(bench)
+    assert one.grants() == two.grants() == [BOOTED_NS]
+
+
+def test_guests_run_on_as_far_as_the_way_between_them_is_long(bench):
+    one = bench.fake("sleep:100", "sleep:100")
+    bench.fake("sleep:500")
+    bench.calendar.lookahead = Lookahead([(1, 2, 150), (2, 1, 150)])
+    sleep_all(bench)
+    assert one.grants() == [BOOTED_NS, BOOTED_NS + 200]
+
+
+@pytest.mark.parametrize("parallel", [1, 2, 3])
+def test_what_guests_send_each_other_arrives_the_same_way_however_many_run(make_bench, parallel):
+    def history(bench):
+        grants = []
+        bench.calendar._grants_sink = lambda *move: grants.append(move)
+        arrived = []
+        guests = [bench.fake(*steps, console=True) for steps in STEPS]
+        ways = [(a, b, 60 + a) for a in (1, 2, 3) for b in (1, 2, 3) if a != b]
+        bench.calendar.lookahead = Lookahead(ways)
+
+        def sent(sender, data):
+            for target in guests:
+                if target is not sender:
+                    time_ns = sender.seat.now_ns + 60 + sender.seat.number
+                    came = (time_ns, sender.seat.number, target.seat.number, data)
+                    arrive = partial(arrived.append, came)
+                    bench.calendar.post(sender.seat, target.seat, time_ns, arrive)
+
+        for guest in guests:
+            guest.model._received = partial(sent, guest)
+        sleep_all(bench)
+        return sorted(arrived), [guest.trace() for guest in guests], grants
+
+    found = history(make_bench(parallel=parallel))
+    assert len(found[0]) == 16
+    assert found == history(make_bench())
+
+
+def test_a_guest_waits_for_what_may_come_back_to_it(bench):
+    one = bench.fake("sleep:1000", "say:x", "sleep:50", "sleep:100", console=True)
+    bench.fake("forever")
+    bench.calendar.lookahead = Lookahead([(1, 2, 70), (2, 1, 30)])
+    one.model._received = lambda data: bench.calendar.post(
+        one.seat, bench.guests[1].seat, one.seat.now_ns + 70, lambda: None
+    )
+    sleep_all(bench)
+    # 70 ns there and 30 ns back: it stops before 100 ns, but need not stop before 50 ns.
+    grants = one.grants()
+    assert BOOTED_NS + 1050 not in grants
+    assert grants[-1] == BOOTED_NS + 1150
+
+
+def test_a_paused_guest_stands_still_and_is_late_afterwards(bench):
+    guest, other = bench.fake("sleep:1000", "sleep:10"), bench.fake("sleep:1000")
+    bench.calendar.run_until(BOOTED_NS + 500)
+    bench.calendar.pause(guest.seat)
+    bench.calendar.run_until(BOOTED_NS + 5000)
+    assert other.trace()[-1] == f"{BOOTED_NS + 1000} step forever"
+    assert guest.trace()[-1] == f"{BOOTED_NS} step sleep:1000"
+    bench.calendar.resume(guest.seat)
+    sleep_all(bench)
+    assert guest.trace()[-2:] == [
+        f"{BOOTED_NS + 5000} step sleep:10",
+        f"{BOOTED_NS + 5010} step forever",
+    ]
+
+
+def test_reports_are_told_in_the_order_of_their_times_with_their_times(bench):
+    told = []
+    guests = [bench.fake(*steps, console=True) for steps in (("sleep:900", "say:b"), ("say:a",))]
+    for guest in guests:
+        guest.hear = lambda data: told.append((bench.calendar.now_ns - BOOTED_NS, data))
+    sleep_all(bench)
+    assert told == [(0, b"a"), (900, b"b")]
+
+
+def test_when_a_wait_ends_nobody_is_behind_the_present(bench):
+    one, two = bench.fake("say:x", console=True), bench.fake(*["sleep:1000"] * 900)
+    bench.calendar.run(lambda: bool(one.received))
+    now_ns = bench.calendar.now_ns
+    assert now_ns < BOOTED_NS + loop.AHEAD_NS
+    assert all(guest.seat.next_ns is None or guest.seat.next_ns >= now_ns for guest in (one, two))
+
+
+def test_nobody_makes_an_appointment_of_the_world_while_guests_run(bench):
+    guest = bench.fake("say:x", console=True)
+    guest.model._received = lambda data: bench.calendar.at(5, lambda: None)
+    with pytest.raises(InternalError, match="while guests run"):
+        sleep_all(bench)
+
+
 @pytest.mark.parametrize("connecting", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
-def test_guests_are_admitted_by_number_in_whatever_order_they_connect(bench, connecting):
+def test_guests_are_admitted_in_one_round_in_whatever_order_they_connect(bench, connecting):
     guests = [bench.fake("sleep:10", "compute:10", "sleep:5", hold=True) for _ in range(3)]
     for number in connecting:
         guests[number].process.stdin.write(b"\n")
@@ -87,7 +185,7 @@ def test_guests_are_admitted_by_number_in_whatever_order_they_connect(bench, con
         return bench.calendar.grants > 0
 
     assert bench.calendar.run(until)
-    assert admitted == [[], [1], [1, 2], [1, 2, 3]]
+    assert admitted == [[], [1, 2, 3]]
     sleep_all(bench)
     assert [guest.trace() for guest in guests] == [guests[0].trace()] * 3
 
@@ -96,10 +194,9 @@ def test_at_one_instant_guests_go_by_their_numbers(bench):
     order = []
     for _ in range(3):
         guest = bench.fake("sleep:1000000", "say:x", console=True)
-        guest.receive = lambda data, guest=guest: order.append(
+        guest.hear = lambda data, guest=guest: order.append(
             (bench.calendar.now_ns, guest.seat.number)
         )
-        guest.model._received = guest.receive
     sleep_all(bench)
     assert [number for _, number in order] == [1, 2, 3]
     assert len({time_ns for time_ns, _ in order}) == 1
@@ -131,10 +228,11 @@ def test_an_action_added_while_a_guest_runs_is_done_before_the_guest_goes_past_i
     guest = bench.fake("say:one", "compute:1000", "say:two", console=True)
 
     def received(data):
-        events.append((bench.calendar.now_ns, data))
+        events.append((guest.seat.now_ns, data))
         if data == b"one":
-            later_ns = bench.calendar.now_ns + 400
-            bench.calendar.at(later_ns, lambda: events.append((bench.calendar.now_ns, b"action")))
+            later_ns = guest.seat.now_ns + 400
+            action = lambda: events.append((guest.seat.now_ns, b"action"))  # noqa: E731
+            bench.calendar.local(guest.seat, later_ns, action)
 
     guest.model._received = received
     sleep_all(bench)
@@ -151,7 +249,7 @@ def test_an_action_for_the_past_is_done_at_once(bench):
 
 
 def test_a_cancelled_action_does_not_happen(bench):
-    appointment = bench.calendar.at_once(lambda: pytest.fail("it was cancelled"))
+    appointment = bench.calendar.at(0, lambda: pytest.fail("it was cancelled"))
     appointment.cancel()
     sleep_all(bench)
     assert bench.calendar.now_ns == 0
@@ -190,7 +288,7 @@ def test_a_guest_that_has_computed_since_its_last_kick_is_not_told_an_earlier_ti
 def test_a_guest_alone_is_heard_of_every_second_of_its_time(bench):
     guest = bench.fake(*["sleep:400000000"] * 6)
     bench.calendar.run(lambda: bench.calendar.now_ns >= BOOTED_NS + 1_000_000_000)
-    assert guest.grants() == [BOOTED_NS]
+    assert guest.grants() == [BOOTED_NS, BOOTED_NS + 1_200_000_000]
     sleep_all(bench)
     assert guest.grants() == [BOOTED_NS, BOOTED_NS + 1_200_000_000, BOOTED_NS + 2_400_000_000]
 
@@ -282,7 +380,7 @@ def test_the_node_of_a_task_that_computes_for_ever_is_asked_for(make_bench, impa
 def test_a_guest_that_does_not_begin_is_not_waited_for_for_ever(bench, impatient, monkeypatch):
     monkeypatch.setattr(loop, "BOOT_HOST_S", 0.1)
     bench.fake(hold=True)
-    with pytest.raises(GuestStuckError, match="no guest has begun"):
+    with pytest.raises(GuestStuckError, match="the kernel of guest1 has not begun"):
         sleep_all(bench)
 
 
@@ -298,20 +396,20 @@ def events_of(bench):
     events = []
     for steps in STEPS:
         guest = bench.fake(*steps, console=True)
-        guest.model._received = lambda data, guest=guest: events.append(
+        guest.hear = lambda data, guest=guest: events.append(
             (bench.calendar.now_ns - BOOTED_NS, guest.seat.number, data)
         )
     sleep_all(bench)
     return events, [guest.trace() for guest in bench.guests], bench.calendar.grants
 
 
-def test_guests_interleave_by_their_times_and_the_same_way_every_time(make_bench):
+def test_what_guests_say_is_told_by_its_time_and_the_same_way_every_time(make_bench):
     events, traces, grants = events_of(make_bench())
     assert events == [
         (0, 3, b"g"),
         (100, 1, b"a"),
-        (170, 1, b"b"),
         (170, 2, b"d"),
+        (170, 1, b"b"),
         (171, 3, b"h"),
         (673, 2, b"e"),
         (1170, 1, b"c"),
@@ -322,37 +420,18 @@ def test_guests_interleave_by_their_times_and_the_same_way_every_time(make_bench
 
 def test_nobody_may_interrupt_while_a_guest_runs(bench):
     guest = bench.fake("say:x", console=True)
-    guest.model._received = lambda data: bench.calendar.call(guest.device, 0)
-    with pytest.raises(InternalError, match="interrupt while a guest runs"):
+    guest.model._received = lambda data: bench.calendar.interrupt(guest.device, 0)
+    with pytest.raises(InternalError, match="interrupt while the guest runs"):
         sleep_all(bench)
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
-        Message(Operation.REQUEST, 1, 1),  # before any START
-        Message(Operation.START, 1, 7),  # nobody has that number
-        Message(Operation.START, 1, 0),  # the calendar's own
-    ],
-)
-def test_who_does_not_begin_with_a_start_and_a_known_number_is_sent_away(bench, message):
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stranger:
-        stranger.connect(str(bench.folder / "calendar"))
-        stranger.sendall(message.to_bytes())
-        bench.fake("sleep:5")
-        sleep_all(bench)
-        assert stranger.recv(16) == b""
-
-
-def test_a_number_is_given_to_one_guest_only(bench):
-    bench.fake("sleep:5")
+def test_a_seat_is_taken_once(bench):
+    guest = bench.fake("sleep:5")
     bench.calendar.run(lambda: bench.calendar.grants == 1)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as second:
-        second.connect(str(bench.folder / "calendar"))
-        second.sendall(Message(Operation.START, 1, 1).to_bytes())
-        bench.fake("sleep:5")
-        sleep_all(bench)
-        assert second.recv(16) == b""
+    second = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with second, pytest.raises(ConnectionRefusedError):
+        second.connect(str(bench.folder / "calendar-guest1"))
+    assert guest.process.poll() is None
 
 
 def test_closing_again_closes_nothing_of_anybody_else(bench):
@@ -361,10 +440,3 @@ def test_closing_again_closes_nothing_of_anybody_else(bench):
     bench.calendar.close()
     for end in ends:
         os.close(end)  # raises if it is closed already
-
-
-def test_there_are_at_most_1023_guests(bench):
-    for number in range(1, 1024):
-        assert bench.calendar.seat("one of many", lambda: True).number == number
-    with pytest.raises(InternalError, match="more than 1024 guests"):
-        bench.calendar.seat("one too many", lambda: True)

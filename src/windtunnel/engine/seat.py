@@ -174,9 +174,10 @@ class Seat:
         self._shared.current_time_ns = self.agenda.now_ns
 
     def admit(self) -> None:
-        """Answer its START; it runs until its first wish."""
+        """Answer its START; it runs until its first wish, and its round ends there."""
         assert self._start is not None, "the caller looked"
         assert self._connection is not None, "a START came through it"
+        self.bound_ns = self._start_ns
         self._shared.set_running(CLIENT)
         # Not one nanosecond before it has asked: all begin at a definite instant.
         self._shared.free_until_ns = self._start_ns
