@@ -128,6 +128,8 @@ def _node(node: NodeSpec) -> Iterator[Problem]:
             "use 1 to 63 letters, digits, '-', '_' and '.', a letter or digit at both ends",
             key=True,
         )
+    for key, what, hint in node.cpu.problems():
+        yield Problem((*path, "cpu", key), what, hint)
     for name, value in node.sysctls:
         yield from _sysctl(name, value, (*path, "sysctls", name))
     yield from _environment(node.env, (*path, "env"))

@@ -26,11 +26,13 @@ _KEYS = {
     "jitter_ns": "jitter",
     "memory_bytes": "memory",
     "mtu_bytes": "mtu",
+    "packet_cost_ns": "packet_cost",
     "queue_packets": "queue",
     "rate_bps": "rate",
     "start_ns": "start",
     "status": "exited",
     "stop_ns": "stop",
+    "syscall_cost_ns": "syscall_cost",
     "timeout_ns": "timeout",
     "within_ns": "within",
 }
@@ -107,9 +109,10 @@ class Origins:
                 yield (*origin, *more)
                 yield origin
             case _:
+                keys = _file_keys(rest) if rest[:1] == ["cpu"] else rest
                 for layer in reversed(settings.layers if settings is not None else ()):
-                    yield (*layer, *rest)
-                yield ("nodes", name, *rest)
+                    yield (*layer, *keys)
+                yield ("nodes", name, *keys)
 
     def _in_link(self, link: Path, rest: Sequence[str | int]) -> Iterable[Path]:
         match rest:
