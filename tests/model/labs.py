@@ -6,6 +6,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from windtunnel.model.addressing import Addressing, Draft, DraftEnd, wire
+from windtunnel.model.cpu import COST_NS_MAX, SPEED_MAX, SPEED_MIN, CpuSpec
 from windtunnel.model.fault import (
     ClockDrift,
     ClockStep,
@@ -103,6 +104,15 @@ def pairs(keys):
     )
 
 
+costs = st.none() | st.integers(0, COST_NS_MAX)
+cpus = st.builds(
+    CpuSpec,
+    syscall_cost_ns=costs,
+    packet_cost_ns=costs,
+    speed=st.none() | st.floats(SPEED_MIN, SPEED_MAX),
+)
+
+
 @st.composite
 def node_specs(draw, name, number):
     files = draw(st.lists(file_specs(), max_size=2, unique_by=lambda file: file.path))
@@ -113,7 +123,7 @@ def node_specs(draw, name, number):
         env=draw(pairs(st.sampled_from(["A", "PATH"]))),
         exec=tuple(draw(st.lists(commands, max_size=2))),
         files=tuple(files),
-        syscall_cost_ns=draw(durations),
+        cpu=draw(cpus),
         addresses=(f"192.0.2.{number + 1}/32",) if draw(st.booleans()) else (),
         kernel=kernel,
         memory_bytes=draw(st.none() | st.integers(32 << 20, 1 << 40)) if kernel else None,

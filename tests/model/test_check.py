@@ -7,6 +7,7 @@ import pytest
 
 from windtunnel.errors import LabFileErrors
 from windtunnel.model.check import check_spec
+from windtunnel.model.cpu import CpuSpec
 from windtunnel.model.impairment import Impairment
 from windtunnel.model.lab import (
     CaptureSpec,
@@ -50,6 +51,10 @@ def with_command(**changes):
     return replace(LAB, steps=(Step(0, "s", replace(Command("a", "true"), **changes)),))
 
 
+def with_cpu(**changes):
+    return with_node(cpu=CpuSpec(**changes))
+
+
 def with_impairment(**changes):
     first = replace(LINK.ends[0], impairment=Impairment(**changes))
     return replace(LAB, links=(replace(LINK, ends=(first, LINK.ends[1])),))
@@ -77,6 +82,10 @@ def with_impairment(**changes):
         (with_command(status=-1), "no exit status is -1"),
         (with_command(every_ns=0), "no pause between two tries"),
         (with_command(within_ns=-1), "the wait is negative"),
+        (with_cpu(syscall_cost_ns=-1), "-1 ns for each syscall\n  give 0 ns to 1 ms"),
+        (with_cpu(packet_cost_ns=-5), "-5 ns for each packet\n  give 0 ns to 1 ms"),
+        (with_cpu(speed=float("nan")), "the speed is nan"),
+        (with_cpu(speed=0.0), "the speed is 0\n  give 0.01 to 100"),
         (with_impairment(delay_ns=-1), "the delay is negative"),
         (with_impairment(jitter_ns=-1), "the jitter -1 ns is more than the delay 0 s"),
         (with_impairment(loss=1.5), "loss is 1.5\n  a share is 0.0 to 1.0"),

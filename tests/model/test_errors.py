@@ -270,6 +270,17 @@ WRONG = {
             "  IPv6 needs an mtu of 1280 (RFC 8200): raise it, or leave the address out"
         ),
     ),
+    "a syscall that takes too long, by defaults": (
+        "defaults: {cpu: {syscall_cost: 2 ms}}",
+        "lab.yaml:4:32: 2 ms for each syscall\n  give 0 ns to 1 ms",
+    ),
+    "a speed of nothing": (
+        "defaults: {cpu: {speed: 0}}",
+        (
+            "lab.yaml:4:25: the speed is 0\n"
+            "  give 0.01 to 100; 1 is a server's core, 0.1 a small router's"
+        ),
+    ),
     "more jitter than delay": (
         "links: [{endpoints: [r1, r2], delay: 1 ms, jitter: 2 ms}]",
         (

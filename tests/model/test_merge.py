@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import base64
 
+from windtunnel.model.cpu import CpuSpec
 from windtunnel.model.impairment import Distribution, Impairment
 from windtunnel.model.lab import CaptureSpec, Command, Expectation, LinkChange, Outcome, TextMatch
 
@@ -11,13 +12,13 @@ defaults:
   env: {WHO: default}
   exec: [one]
   vars: {area: 0, list: [a], deep: {p: 1, q: 1}}
-  cpu: {syscall_cost: 1 us}
+  cpu: {syscall_cost: 1 us, speed: 0.5}
 kinds:
   base: {exec: [two], env: {WHO: base}, files: {/etc/motd: from base}}
   leaf: {extends: base, exec: [three], vars: {deep: {q: 2}}, run: [{cmd: /usr/sbin/zebra -A x}]}
 groups:
   g1: {exec: [four], env: {WHO: g1}}
-  g2: {exec: [five], env: {WHO: g2}, cpu: {syscall_cost: 2 us}}
+  g2: {exec: [five], env: {WHO: g2}, cpu: {syscall_cost: 2 us, packet_cost: 3 us}}
 nodes:
   n: {kind: leaf, groups: [g1, g2], exec: [six], sysctls: {net.ipv4.ip_forward: 1},
       vars: {list: [b]}, files: {/etc/motd: from n}, run: [{cmd: zebra}]}
@@ -32,7 +33,8 @@ def test_layers_merge_from_defaults_over_kinds_and_groups_to_the_node(load):
     assert node.env == (("WHO", "g2"),)
     assert node.sysctls == (("net.ipv4.ip_forward", "1"), ("net.core.somaxconn", "1"))
     assert [(file.path, file.content) for file in node.files] == [("/etc/motd", b"from n")]
-    assert (node.syscall_cost_ns, plain.syscall_cost_ns) == (2000, 1000)
+    assert node.cpu == CpuSpec(syscall_cost_ns=2000, packet_cost_ns=3000, speed=0.5)
+    assert plain.cpu == CpuSpec(syscall_cost_ns=1000, speed=0.5)
     assert plain.env == (("WHO", "default"),)
     assert dict(router.sysctls)["net.ipv4.ip_forward"] == "1"
     assert dict(router.sysctls)["net.ipv6.conf.all.forwarding"] == "1"

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from strategies import parse_in_pieces, pieces_of, u16, u32
 from windtunnel.errors import ProtocolError, UsageError
 from windtunnel.wire import agent
-from windtunnel.wire.agent import ExitReport, Failure, Frame, Kind, Namespaces, SpawnFlag
+from windtunnel.wire.agent import (
+    ExitReport,
+    Failure,
+    Frame,
+    Kind,
+    Namespaces,
+    SpawnFlag,
+    TaskCosts,
+)
 
 frames = st.builds(Frame, st.sampled_from(Kind), u16, u32, st.binary(max_size=64))
 
@@ -47,7 +55,8 @@ frames = st.builds(Frame, st.sampled_from(Kind), u16, u32, st.binary(max_size=64
         (
             agent.spawn(1, 9, ["ls", "-l"], env={"A": "b"}),
             (
-                "1c000000 0200 0100 09000000 00000000 00000000 02000000 01000000"
+                "24000000 0200 0100 09000000 00000000 00000000 00000000 00000000"
+                "02000000 01000000"
                 "2f00 6c7300 2d6c00 413d6200"
             ),
         ),
@@ -59,9 +68,12 @@ frames = st.builds(Frame, st.sampled_from(Kind), u16, u32, st.binary(max_size=64
                 env={},
                 directory="/d",
                 flags=SpawnFlag.INPUT | SpawnFlag.TERMINAL,
-                syscall_cost_ns=1000,
+                costs=TaskCosts(syscall_ns=1000, fault_ns=2, switch_ns=3),
             ),
-            "15000000 0200 0100 09000000 03000000 e8030000 01000000 00000000 2f6400 7800",
+            (
+                "1d000000 0200 0100 09000000 03000000 e8030000 02000000 03000000"
+                "01000000 00000000 2f6400 7800"
+            ),
         ),
         (agent.signal(4, 15), "04000000 0500 0000 04000000 0f000000"),
         (
@@ -137,7 +149,7 @@ def test_a_payload_has_at_most_a_mebibyte():
 
 
 def test_a_request_that_no_frame_holds_is_the_callers_mistake():
-    with pytest.raises(UsageError, match="1048594 bytes"):
+    with pytest.raises(UsageError, match="1048602 bytes"):
         agent.spawn(1, 1, ["x" * 1048575], env={}).to_bytes()
 
 

@@ -27,6 +27,9 @@ from windtunnel.wire.agent import ALL_NAMESPACES, Failure, Namespaces, parse_nod
 
 LOOPBACK_INDEX = 1
 
+PACKET_COST = "net/um/packet_cost_ns"
+"""Of our kernel patch 0005: what each received packet costs a network namespace."""
+
 BASE_SYSCTLS = (
     # The base node only switches: it must not speak on the networks itself.
     ("net/ipv6/conf/all/disable_ipv6", "1"),
@@ -202,7 +205,7 @@ class LabSetup:
         return [
             (node.name, "sysctl", self._sysctl(self._numbers[node.name], _sysctls(node)))
             for node in self._spec.nodes
-            if node.sysctls
+            if _sysctls(node)
         ]
 
     def _sysctl(self, number: int, settings: Iterable[tuple[str, str]]) -> Reply:
@@ -243,4 +246,6 @@ def _refusal(failure: Failure, node: str, what: str) -> GuestError:
 
 
 def _sysctls(node: NodeSpec) -> list[tuple[str, str]]:
-    return [(plan.sysctl_path(name), value) for name, value in node.sysctls]
+    settings = [(plan.sysctl_path(name), value) for name, value in node.sysctls]
+    packet_ns = node.cpu.costs().packet_ns
+    return [*settings, (PACKET_COST, str(packet_ns))] if packet_ns else settings

@@ -16,6 +16,7 @@ from windtunnel.errors import UsageError
 from windtunnel.images.kernels import Kernel
 from windtunnel.model.addressing import Addressing, Draft, DraftEnd, wire
 from windtunnel.model.check import check_spec
+from windtunnel.model.cpu import CpuSpec
 from windtunnel.model.impairment import Impairment
 from windtunnel.model.lab import (
     Endpoint,
@@ -84,6 +85,8 @@ class Lab:
         exec: Sequence[str] = (),  # noqa: A002 - the lab file's word
         files: Mapping[str, str | bytes] | None = None,
         syscall_cost: str | None = None,
+        packet_cost: str | None = None,
+        speed: float | None = None,
         kernel: str = "shared",
         memory: str | None = None,
         kernel_words: Sequence[str] = (),
@@ -99,6 +102,9 @@ class Lab:
             exec: shell command lines, run in order before lab time zero.
             files: absolute path to content.
             syscall_cost: virtual time for each of its syscalls, "1 us".
+            packet_cost: virtual time for each packet that it receives, "10 us".
+            speed: of its processor; 1 needs for a syscall, a page fault, a switch
+                between programs and a packet what `windtunnel.model.cpu.REFERENCE` says.
             kernel: "shared" with other nodes, "own", or a version or path of its own.
             memory: of its own kernel, "128 MiB".
             kernel_words: further words for its own kernel's command line.
@@ -118,7 +124,11 @@ class Lab:
                 FileSpec(path, text.encode() if isinstance(text, str) else text)
                 for path, text in (files or {}).items()
             ),
-            syscall_cost_ns=0 if syscall_cost is None else parse_duration(syscall_cost),
+            cpu=CpuSpec(
+                syscall_cost_ns=None if syscall_cost is None else parse_duration(syscall_cost),
+                packet_cost_ns=None if packet_cost is None else parse_duration(packet_cost),
+                speed=speed,
+            ),
             kernel=None if kernel == "shared" else kernel,
             memory_bytes=None if memory is None else parse_size(memory),
             kernel_words=tuple(kernel_words),

@@ -12,8 +12,9 @@ from windtunnel.engine.recorder import NullRecorder, Recorder
 from windtunnel.engine.witness import Sink, Witness
 from windtunnel.errors import GuestError
 from windtunnel.machines.agent import AgentChannel, ProcessHooks, Reply
+from windtunnel.model.cpu import CpuSpec
 from windtunnel.model.lab import NodeSpec
-from windtunnel.wire.agent import SpawnFlag
+from windtunnel.wire.agent import SpawnFlag, TaskCosts
 
 ENVIRONMENT = {
     "HOME": "/root",
@@ -158,7 +159,7 @@ class Node:
             hooks=ProcessHooks(began=witness.began, ended=witness.ended),
             directory=directory,
             flags=flags,
-            syscall_cost_ns=self.spec.syscall_cost_ns,
+            costs=_task_costs(self.spec.cpu),
         )
         process._attach(remote)  # noqa: SLF001
         self.processes.append(process)
@@ -238,6 +239,11 @@ class Node:
         count = self._names.get(name, 0) + 1
         self._names[name] = count
         return name if count == 1 else f"{name}.{count}"
+
+
+def _task_costs(cpu: CpuSpec) -> TaskCosts:
+    costs = cpu.costs()
+    return TaskCosts(costs.syscall_ns, costs.fault_ns, costs.switch_ns)
 
 
 def _first_word(command: str) -> str:

@@ -14,7 +14,7 @@ from itertools import count
 
 from windtunnel.errors import ProtocolError
 from windtunnel.wire import agent as wire
-from windtunnel.wire.agent import ExitReport, Failure, Frame, Kind, Namespaces, SpawnFlag
+from windtunnel.wire.agent import ExitReport, Failure, Frame, Kind, Namespaces, SpawnFlag, TaskCosts
 
 FILE_CHUNK_BYTES = 256 * 1024
 """How much of a file goes in one frame; below the frame's limit."""
@@ -163,7 +163,7 @@ class AgentChannel:
         hooks: ProcessHooks = ProcessHooks(),
         directory: str = "/",
         flags: SpawnFlag = wire.NO_SPAWN_FLAGS,
-        syscall_cost_ns: int = 0,
+        costs: TaskCosts = wire.FREE,
     ) -> RemoteProcess:
         """Start a process."""
         number = next(self._numbers)
@@ -177,7 +177,7 @@ class AgentChannel:
                 env=env,
                 directory=directory,
                 flags=flags,
-                syscall_cost_ns=syscall_cost_ns,
+                costs=costs,
             )
         )
         return process

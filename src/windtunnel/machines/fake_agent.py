@@ -107,8 +107,8 @@ class FakeAgent:
         return self._next_pid - 1
 
     def _spawn(self, frame: Frame) -> None:
-        flags, _, argc, _ = struct.unpack_from("<IIII", frame.payload)
-        strings = frame.payload[16:].split(b"\0")
+        flags, *_, argc, _ = struct.unpack_from("<6I", frame.payload)
+        strings = frame.payload[24:].split(b"\0")
         program, *arguments = [word.decode() for word in strings[1 : 1 + argc]]
         if frame.node not in self._nodes:
             self._error(frame, errno.EINVAL, "bad request to start a process")

@@ -140,6 +140,8 @@ def _node(node: NodeSpec) -> Iterator[Problem]:
         )
     yield from kernel_problems(node, path)
     yield from volume_problems(node, path)
+    for key, what, hint in node.cpu.problems():
+        yield Problem((*path, "cpu", key), what, hint)
     for name, value in node.sysctls:
         yield from _sysctl(name, value, (*path, "sysctls", name))
     yield from _environment(node.env, (*path, "env"))

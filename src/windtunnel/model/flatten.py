@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from windtunnel.model.clock import clock_text
+from windtunnel.model.cpu import NOTHING_SAID, CpuSpec
 from windtunnel.model.fault import (
     ClockDrift,
     ClockStep,
@@ -99,8 +100,8 @@ def _node(node: NodeSpec) -> Part:
         part["exec"] = [literal_command(command) for command in node.exec]
     if node.files:
         part["files"] = {file.path: _file(file) for file in node.files}
-    if node.syscall_cost_ns:
-        part["cpu"] = {"syscall_cost": duration_text(node.syscall_cost_ns)}
+    if node.cpu != NOTHING_SAID:
+        part["cpu"] = _cpu(node.cpu)
     if node.kernel is not None:
         part["kernel"] = node.kernel
     if node.memory_bytes is not None:
@@ -109,6 +110,17 @@ def _node(node: NodeSpec) -> Part:
         part["kernel-words"] = list(node.kernel_words)
     if node.volumes:
         part["volumes"] = {volume.name: _volume(volume) for volume in node.volumes}
+    return part
+
+
+def _cpu(cpu: CpuSpec) -> Part:
+    part: Part = {}
+    if cpu.syscall_cost_ns is not None:
+        part["syscall_cost"] = duration_text(cpu.syscall_cost_ns)
+    if cpu.packet_cost_ns is not None:
+        part["packet_cost"] = duration_text(cpu.packet_cost_ns)
+    if cpu.speed is not None:
+        part["speed"] = cpu.speed
     return part
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from windtunnel.model.cpu import NOTHING_SAID, CpuSpec
 from windtunnel.model.fault import Fault
 from windtunnel.model.impairment import Impairment
 
@@ -244,7 +245,7 @@ class NodeSpec:
         env: of every process in it.
         exec: shell command lines, run in order before the lab's time zero.
         files: that it finds when it starts.
-        syscall_cost_ns: virtual time for each syscall.
+        cpu: what its processor needs for its work.
         kernel: None shares the lab's kernel with other nodes; "own" boots one of the
             lab's version for this node alone, anything else names its version or path.
         memory_bytes: of its own kernel; None is `OWN_MEMORY_BYTES`.
@@ -258,7 +259,7 @@ class NodeSpec:
     env: tuple[tuple[str, str], ...] = ()
     exec: tuple[str, ...] = ()
     files: tuple[FileSpec, ...] = ()
-    syscall_cost_ns: int = 0
+    cpu: CpuSpec = NOTHING_SAID
     kernel: str | None = None
     memory_bytes: int | None = None
     kernel_words: tuple[str, ...] = ()

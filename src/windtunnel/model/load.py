@@ -175,7 +175,7 @@ def _nodes(
                 env=tuple(merged.env.items()),
                 exec=tuple(render(text, name, path) for text, path in merged.exec),
                 files=files,
-                syscall_cost_ns=merged.syscall_cost_ns,
+                cpu=merged.cpu,
                 addresses=tuple(lab.nodes[name].addresses),
                 kernel=merged.kernel,
                 memory_bytes=merged.memory_bytes,

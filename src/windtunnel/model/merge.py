@@ -14,10 +14,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from windtunnel.model.cpu import NOTHING_SAID, CpuSpec
 from windtunnel.model.nearmiss import hint_for
 from windtunnel.model.problem import Path, Problem
 from windtunnel.model.programschema import FilePart, ProcessPart
-from windtunnel.model.schema import KindPart, LabPart, NodeBody, VolumePart
+from windtunnel.model.schema import CpuPart, KindPart, LabPart, NodeBody, VolumePart
 
 BUILT_IN_KINDS: Mapping[str, KindPart] = {
     "host": KindPart(),
@@ -33,7 +34,7 @@ class Settings:
 
     Attributes:
         layers: where the layers stand in the file, the weakest first.
-        syscall_cost_ns: virtual time for each syscall.
+        cpu: what is said about its processor.
         kernel: as in `NodeSpec`; a layer that says "shared" takes away `memory_bytes`
             and `kernel_words` of weaker ones, which no shared kernel can have.
     """
@@ -45,7 +46,7 @@ class Settings:
     files: list[tuple[str, FilePart, Path]] = field(default_factory=list)
     run: list[tuple[ProcessPart, Path]] = field(default_factory=list)
     vars: dict[str, Any] = field(default_factory=dict)
-    syscall_cost_ns: int = 0
+    cpu: CpuSpec = NOTHING_SAID
     kernel: str | None = None
     memory_bytes: int | None = None
     kernel_words: list[str] = field(default_factory=list)
@@ -60,8 +61,7 @@ class Settings:
         self.files += [(name, part, (*path, "files", name)) for name, part in body.files.items()]
         self.run += [(part, (*path, "run", i)) for i, part in enumerate(body.run)]
         self.vars = _merged(self.vars, body.vars)
-        if body.cpu.syscall_cost is not None:
-            self.syscall_cost_ns = body.cpu.syscall_cost
+        self.cpu = _over(self.cpu, body.cpu)
         self._add_kernel(body)
         self.volumes.update(body.volumes)
 
@@ -85,7 +85,7 @@ class Settings:
             files=list(self.files),
             run=list(self.run),
             vars=self.vars,
-            syscall_cost_ns=self.syscall_cost_ns,
+            cpu=self.cpu,
             kernel=self.kernel,
             memory_bytes=self.memory_bytes,
             kernel_words=list(self.kernel_words),
@@ -168,6 +168,15 @@ def _cycles(lab: LabPart) -> Iterable[Problem]:
 def _unknown(name: str | None, known: Iterable[str], what: str, path: Path) -> Iterable[Problem]:
     if name is not None and name not in known:
         yield Problem(path, f"no {what} {name!r}", hint_for(name, known, what=f"{what}s"))
+
+
+def _over(under: CpuSpec, part: CpuPart) -> CpuSpec:
+    syscall_ns, packet_ns = part.syscall_cost, part.packet_cost
+    return CpuSpec(
+        syscall_cost_ns=under.syscall_cost_ns if syscall_ns is None else syscall_ns,
+        packet_cost_ns=under.packet_cost_ns if packet_ns is None else packet_ns,
+        speed=under.speed if part.speed is None else part.speed,
+    )
 
 
 # Mappings merge, lists append, the rest is replaced.

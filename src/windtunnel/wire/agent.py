@@ -26,7 +26,7 @@ PAYLOAD_MAX_BYTES = 1 << 20
 _HEADER = struct.Struct("<IHHI")
 _U32 = struct.Struct("<I")
 _U32_2 = struct.Struct("<II")
-_SPAWN = struct.Struct("<IIII")  # flags, syscall cost in ns, argc, envc
+_SPAWN = struct.Struct("<6I")  # flags, costs of a syscall, a fault, a switch in ns, argc, envc
 _EXIT = struct.Struct("<IQQ")  # wait status, user ns, system ns
 _NODE = struct.Struct("<II")  # pid, pid namespace
 
@@ -79,6 +79,24 @@ class SpawnFlag(IntFlag):
 
 
 NO_SPAWN_FLAGS = SpawnFlag(0)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCosts:
+    """What a process, and its children, pay in virtual time; 0 to 1 ms each.
+
+    Attributes:
+        syscall_ns: for each syscall.
+        fault_ns: for each page fault.
+        switch_ns: for each time that the processor is switched to it.
+    """
+
+    syscall_ns: int = 0
+    fault_ns: int = 0
+    switch_ns: int = 0
+
+
+FREE = TaskCosts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,14 +209,17 @@ def spawn(
     env: Mapping[str, str],
     directory: str = "/",
     flags: SpawnFlag = NO_SPAWN_FLAGS,
-    syscall_cost_ns: int = 0,
+    costs: TaskCosts = FREE,
 ) -> Frame:
     """Start a process; answered by OK (u32 pid) or ERROR, later by EXIT.
 
-    Payload: u32 flags, u32 syscall cost, u32 argc, u32 envc, string directory,
-    argc strings, envc strings "KEY=value".
+    Payload: u32 flags, u32 cost of a syscall, of a page fault and of a switch in
+    ns, u32 argc, u32 envc, string directory, argc strings, envc strings "KEY=value".
     """
-    payload = _SPAWN.pack(flags, syscall_cost_ns, len(argv), len(env)) + _string(directory)
+    payload = _SPAWN.pack(
+        flags, costs.syscall_ns, costs.fault_ns, costs.switch_ns, len(argv), len(env)
+    )
+    payload += _string(directory)
     payload += b"".join(_string(word) for word in argv)
     payload += b"".join(_string(f"{key}={value}") for key, value in env.items())
     return Frame(Kind.SPAWN, node, number, payload)

@@ -88,7 +88,7 @@ bool carry_output(struct process *process, int index)
 }
 
 struct spawn_plan {
-	uint32_t flags, cost;
+	uint32_t flags, costs[3];
 	char *directory, **argv, **envp;
 	int input[2], output[2], errors[2], master;
 	char terminal[64];
@@ -127,6 +127,25 @@ static void child_fail(const char *step)
 	_exit(127);
 }
 
+/* What the calling task and its children pay for computing; it begins with 0. */
+static void set_costs(const uint32_t costs[3])
+{
+	static const char *const names[3] = { "/proc/sys/um/syscall_cost_ns",
+		"/proc/sys/um/fault_cost_ns", "/proc/sys/um/switch_cost_ns" };
+	char text[16];
+	int index, fd;
+
+	for (index = 2; index >= 0; index--) {
+		if (!costs[index])
+			continue;
+		fd = open(names[index], O_WRONLY | O_CLOEXEC);
+		snprintf(text, sizeof(text), "%u", costs[index]);
+		if (fd < 0 || write(fd, text, strlen(text)) < 0)
+			child_fail(names[index]);
+		close(fd);
+	}
+}
+
 static void child_main(struct node *node, struct spawn_plan *plan)
 {
 	uint32_t join = node->namespaces & ~CLONE_NEWPID;
@@ -138,15 +157,7 @@ static void child_main(struct node *node, struct spawn_plan *plan)
 		signal(signal_number, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (plan->cost) {
-		char text[16];
-		int fd = open("/proc/sys/um/syscall_cost_ns", O_WRONLY | O_CLOEXEC);
-
-		snprintf(text, sizeof(text), "%u", plan->cost);
-		if (fd < 0 || write(fd, text, strlen(text)) < 0)
-			child_fail("setting the syscall cost");
-		close(fd);
-	}
+	set_costs(plan->costs);
 	if (setns(node->pidfd, join))
 		child_fail("joining the node");
 	if (plan->flags & SPAWN_TERMINAL) {
@@ -258,7 +269,9 @@ void spawn(const struct header *request, struct reader *reader)
 	pid_t pid = -1;
 
 	plan.flags = take_u32(reader);
-	plan.cost = take_u32(reader);
+	plan.costs[0] = take_u32(reader);
+	plan.costs[1] = take_u32(reader);
+	plan.costs[2] = take_u32(reader);
 	argc = take_u32(reader);
 	envc = take_u32(reader);
 	plan.directory = take_string(reader);
