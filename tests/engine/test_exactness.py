@@ -113,6 +113,18 @@ def test_a_task_that_only_asks_the_time_is_late_by_no_more_than_is_promised(star
     assert max(absorbed) <= SPIN_MAX_NS + CLOCK_READS_NS
 
 
+def test_packets_are_exact_beside_a_task_that_spins(start):
+    with start() as world:
+        a, b = world.node("a"), world.node("b")
+        assert a.run("ping -c 1 10.0.0.2").ok
+        # it asks the time, and whether an answer has come, between two packets
+        spinning = b.popen("ping -q -i 0.005 127.0.0.1")
+        shortest, longest = round_trip_ms(a.run("ping -c 200 -i 0.02 10.0.0.2").stdout)
+        assert spinning.running
+    assert shortest == 20.000
+    assert longest <= 20.005
+
+
 def test_without_absorption_a_busy_wait_ends_in_time(start, timers):
     with start("um_spin_max=0") as world:
         exact = [late for way, _, late in lateness(world, timers) if way == "spin"]
