@@ -35,6 +35,7 @@ linux:
 \t@test ! -p net/gate || cat net/gate
 \t@echo built >> $(O)/../../count
 \t@cat net/greeting $(O)/.config > $(O)/linux
+\t@echo kernel/net/veth.ko > $(O)/modules.builtin
 mrproper:
 \t@rm -rf include/config .config
 """

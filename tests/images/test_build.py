@@ -50,11 +50,14 @@ def test_a_build_leaves_kernel_configuration_log_and_record(cache, tree, ingredi
     assert sorted(path.name for path in folder.iterdir()) == [
         "build.log",
         "config",
+        "guest-root",
         "kernel.json",
         "linux",
     ]
     assert kernel.path == folder / "linux"
     assert kernel.path.read_text() == KERNEL
+    modules = folder / "guest-root/usr/lib/modules/7.9.1-rc2"
+    assert (modules / "modules.builtin").read_text() == "kernel/net/veth.ko\n"
     assert (folder / "config").read_text() == "# CONFIG_DEBUG_FS is not set\nCONFIG_NET=y\n"
     assert "  CC      net/b.o\n" in (folder / "build.log").read_text()
     assert (kernel.version, kernel.objects, kernel.size_bytes) == ("7.9.1-rc2", 3, 55)

@@ -54,6 +54,13 @@ def test_what_it_writes_is_gone_except_below_what_is_writable(booting_program):
     assert (booting_program.folder / "kept" / "file").read_text() == "2\n"
 
 
+def test_modprobe_finds_what_the_kernel_has_built_in(booting_program, need_program):
+    modprobe = need_program("modprobe")
+    for name, status in (("veth", 0), ("ip6-gre", 0), ("no_such_module", 1)):
+        done = booting_program("exec", "--", str(modprobe), "-q", name)
+        assert (name, done.returncode) == (name, status)
+
+
 def test_a_command_whose_time_is_up_is_killed(booting_program):
     done = booting_program("exec", "--timeout", "10 s", "--", "sleep", "100")
     assert done.returncode == 137

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from windtunnel.engine.build import HostView
 from windtunnel.engine.world import World, WorldOptions
+from windtunnel.images.modules import FOLDER as KERNEL_LAYER
 from windtunnel.model.lab import LabSpec
 
 MEMORY_BYTES = 1 << 30
@@ -74,7 +75,10 @@ def execute(request: ExecRequest, output: Callable[[bytes, bool], None]) -> Exec
         GuestError: the command could not be started, or the kernel died.
     """
     options = request.options
-    layers = () if request.node_files is None else (request.node_files.resolve(),)
+    layers = [] if request.node_files is None else [request.node_files.resolve()]
+    modules = options.kernel.path.parent / KERNEL_LAYER
+    if modules.is_dir():
+        layers.append(modules)
     shown = (request.directory, *options.read)
     view = HostView(
         layers=tuple(str(path) for path in layers),

@@ -44,6 +44,7 @@ from windtunnel.images.kernels import (
     version_numbers,
     write_kernel,
 )
+from windtunnel.images.modules import write_module_lists
 from windtunnel.images.sources import (
     DebianSource,
     Source,
@@ -217,6 +218,9 @@ class _Build:
             shutil.copy2(self._objects / name, kept)
         if (self._objects / "System.map").exists():
             shutil.copy2(self._objects / "System.map", self._work / "System.map")
+        if (self._objects / "modules.builtin").exists():
+            listing = (self._objects / "modules.builtin").read_text()
+            write_module_lists(listing, version, self._work)
         content = program.read_bytes()
         kernel = Kernel(
             version=version,

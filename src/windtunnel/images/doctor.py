@@ -24,6 +24,7 @@ _PURPOSES = {
     "build": "building kernels and the guest agent",
     "labs": "programs that nodes run",
     "tests": "our own tests",
+    "bench": "other people's test suites (make yardsticks)",
     "setup": "installing from a checkout",
 }
 _MEMORY_BYTES_MIN = 1 << 30  # a guest's memory is a file; a lab takes some hundred megabytes
@@ -61,7 +62,7 @@ class Package:
     Attributes:
         name: Debian's.
         program: a program of it that must be found; "-" when it has none.
-        purpose: "build", "labs", "tests" or "setup".
+        purpose: "build", "labs", "tests", "bench" or "setup".
         required: whether that purpose fails without it.
     """
 

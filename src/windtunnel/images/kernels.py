@@ -2,10 +2,11 @@
 """Kernels that are built and can be run: data, looking up, nothing slow.
 
 A kernel lives in `kernels/<version>-<key>/` of the cache: `linux` (the
-program), `config`, `System.map`, `build.log` and `kernel.json` (this module's
-Kernel). The key is the digest of everything that the build was made from; the
-*recipe* is the part of it that comes from us (fragment, patches, options), so
-that the right kernel is found without a look at any source or compiler.
+program), `config`, `System.map`, `build.log`, `guest-root` (what modprobe reads
+in a guest) and `kernel.json` (this module's Kernel). The key is the digest of
+everything that the build was made from; the *recipe* is the part of it that
+comes from us (fragment, patches, options), so that the right kernel is found
+without a look at any source or compiler.
 """
 
 from __future__ import annotations
