@@ -214,7 +214,6 @@ class Contract:
         for refused in (
             guest.agent.read_file(1, "/etc/kept"),
             guest.agent.write_file(1, "/etc/kept", b"new"),
-            guest.agent.node_off(1, wipe=False),
             guest.agent.freeze(1, on=True),
             guest.agent.spawn(1, ["true"], env=PATH, output=print).started,
         ):
@@ -226,10 +225,12 @@ class Contract:
         assert self.ask(guest, guest.agent.read_file(1, "/etc/kept")).data == b"old"
         assert self.run_program(guest, ["true"])[0].exit.status == 0
 
-    def test_a_node_that_is_wiped_has_lost_its_files(self, boot):
+    @pytest.mark.parametrize("at_once", [True, False], ids=["at once", "while it is off"])
+    def test_a_node_that_is_wiped_has_lost_its_files(self, boot, at_once):
         guest = self.with_node(boot)
         for path in ("/etc/gone", "/root/a/b"):
             self.ask(guest, guest.agent.write_file(1, path, b"old"))
+        assert self.ask(guest, guest.agent.node_off(1, wipe=at_once)).failure is None
         assert self.ask(guest, guest.agent.node_off(1, wipe=True)).failure is None
         guest.agent.add_node(1, name="one", namespaces=ALL_NAMESPACES)
         for path in ("/etc/gone", "/root/a/b"):

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from windtunnel.engine import plan
 from windtunnel.engine.guest import Guest
+from windtunnel.engine.plan import Setting
 from windtunnel.engine.wiring import Wiring
 from windtunnel.errors import GuestError
 from windtunnel.machines.agent import Reply
@@ -58,6 +59,7 @@ class LabSetup:
         self._guest = guest
         self._spec = spec
         self._numbers = plan.node_numbers(spec)
+        self._hosts = "".join(f"{line}\n" for line in hosts_lines(spec)).encode()
         self._pids: dict[str, int] = {}
         self.namespaces: dict[int, str] = {}
         names = {number: name for name, number in self._numbers.items()}
@@ -105,20 +107,41 @@ class LabSetup:
         )
         self._ask(reply, "base", "its namespaces")
 
+    def power_on(self, node: NodeSpec, cables: Sequence[Setting], *, wiped: bool) -> None:
+        """Make a node anew that was powered off.
+
+        Args:
+            node: one of the lab's.
+            cables: addresses and queues of its interfaces, and the interfaces up.
+            wiped: whether it has lost its files.
+
+        Raises:
+            GuestError: the guest refused a part; the message names it.
+        """
+        number = self._numbers[node.name]
+        reply = self._make_node(node)
+        self._ask(reply, node.name, "its namespaces")
+        pid, namespace = parse_node(reply.payload)
+        self.namespaces[namespace] = node.name
+        self._wiring.hand_over(number, plan.moves(self._spec, node.name, pid))
+        replies = self._write_files_of(node) if wiped else []
+        if node.sysctls:
+            replies.append((node.name, "sysctl", self._sysctl(number, _sysctls(node))))
+        self._wiring.send({number: [*plan.loopback(node), *cables]})
+        self._wiring.finish()
+        for name, what, reply in replies:
+            self._ask(reply, name, what)
+
+    def _make_node(self, node: NodeSpec) -> Reply:
+        return self._guest.agent.add_node(
+            self._numbers[node.name],
+            name=node.name,
+            namespaces=ALL_NAMESPACES,
+            root=self._spec.root,
+        )
+
     def _make_nodes(self) -> None:
-        agent = self._guest.agent
-        replies = [
-            (
-                node.name,
-                agent.add_node(
-                    self._numbers[node.name],
-                    name=node.name,
-                    namespaces=ALL_NAMESPACES,
-                    root=self._spec.root,
-                ),
-            )
-            for node in self._spec.nodes
-        ]
+        replies = [(node.name, self._make_node(node)) for node in self._spec.nodes]
         # The agent answers in order: with the last answer, all have come.
         self._guest.ask(replies[-1][1], "the nodes' namespaces")
         for name, reply in replies:
@@ -127,24 +150,24 @@ class LabSetup:
             self.namespaces[namespace] = name
 
     def _write_files(self) -> list[tuple[str, str, Reply]]:
-        replies = []
-        hosts = "".join(f"{line}\n" for line in hosts_lines(self._spec)).encode()
-        agent = self._guest.agent
-        for node in self._spec.nodes:
-            number = self._numbers[node.name]
-            own = {file.path for file in node.files}
+        return [reply for node in self._spec.nodes for reply in self._write_files_of(node)]
+
+    def _write_files_of(self, node: NodeSpec) -> list[tuple[str, str, Reply]]:
+        agent, number = self._guest.agent, self._numbers[node.name]
+        own = {file.path for file in node.files}
+        replies = [
+            agent.write_file(number, path, content)
             for path, content in (
-                ("/etc/hosts", hosts),
+                ("/etc/hosts", self._hosts),
                 ("/etc/hostname", f"{node.name}\n".encode()),
-            ):
-                if path not in own:
-                    replies.append((node.name, "files", agent.write_file(number, path, content)))
-            for file in node.files:
-                reply = agent.write_file(
-                    number, file.path, file.content, mode=file.mode, owner=file.owner
-                )
-                replies.append((node.name, "files", reply))
-        return replies
+            )
+            if path not in own
+        ]
+        replies += [
+            agent.write_file(number, file.path, file.content, mode=file.mode, owner=file.owner)
+            for file in node.files
+        ]
+        return [(node.name, "files", reply) for reply in replies]
 
     def _set_sysctls(self) -> list[tuple[str, str, Reply]]:
         return [

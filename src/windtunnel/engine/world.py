@@ -9,7 +9,7 @@ and stands still between them, however long the program thinks. Lab time zero is
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -17,15 +17,19 @@ from typing import Self
 
 from windtunnel.engine import plan
 from windtunnel.engine.build import HostView, LabSetup
+from windtunnel.engine.cable import veth_lines
+from windtunnel.engine.fabric import Fabric
 from windtunnel.engine.grants import GrantsLog
 from windtunnel.engine.guest import Boot, Guest
 from windtunnel.engine.link import Link
 from windtunnel.engine.loop import WATCHDOG_HOST_S, Calendar, Seat
+from windtunnel.engine.machine import SharedMachine
 from windtunnel.engine.node import Node
 from windtunnel.engine.process import Duration, duration_ns
 from windtunnel.engine.recorder import NullRecorder, Recorder
+from windtunnel.engine.switch import bridge_switches
 from windtunnel.engine.wiring import Wiring
-from windtunnel.errors import GuestError, HostError, StateError
+from windtunnel.errors import HostError, StateError
 from windtunnel.images.agent import ensure_initrd
 from windtunnel.images.kernels import Kernel
 from windtunnel.machines import uml
@@ -40,6 +44,9 @@ ZERO_NS = 10 * SECOND_NS
 """World time of lab time zero: `ping` takes a clock near zero for "not set"."""
 
 GUEST_NAME = "shared"
+
+BY_HAND_PARTITION = "partition by hand"
+"""The key of `World.partition` at the fabric."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,37 +141,42 @@ class World:
         setup = LabSetup(guest, spec)
         setup.make(options.view)
         self._namespaces = setup.namespaces
-        numbers = plan.node_numbers(spec)
-        self._nodes = {
-            node.name: Node(self, guest.agent, self._recorder, spec=node, number=numbers[node.name])
-            for node in spec.nodes
-        }
-        self.base = Node(self, guest.agent, self._recorder, spec=NodeSpec("base"), number=plan.BASE)
-        wiring = Wiring(guest.agent, self.wait, {n: name for name, n in numbers.items()})
-        indexes = plan.interface_indexes(spec)
-        self._links = {
-            link.name: Link(self, wiring, link, self._recorder, numbers=numbers, indexes=indexes)
-            for link in spec.links
-        }
-        self._run_exec()
+        self._make_parts(guest, setup)
+        for node in self._nodes.values():
+            node.set_up()
         while self._calendar.zero_ns < self._calendar.now_ns:
             self._calendar.zero_ns += SECOND_NS
         self._calendar.run_until(self._calendar.zero_ns)
         self._recorder.event(0, "lab-begin", lab=spec.name, seed=spec.seed)
 
-    def _run_exec(self) -> None:
-        """Run the nodes' `exec` lines, each node's in order."""
-        for node in self._nodes.values():
-            for command in node.spec.exec:
-                result = node.run(command, name="exec", timeout="1 h")
-                if not result.ok:
-                    said = (result.stdout + result.stderr).strip()[-1000:]
-                    raise GuestError(
-                        f"the set-up command {command!r} exited with {result.exit_status}"
-                        + (f": {said}" if said else " and said nothing"),
-                        node=node.name,
-                        hint="a node's `exec` lines run when its links are up, before time 0",
-                    )
+    def _make_parts(self, guest: Guest, setup: LabSetup) -> None:
+        """What a program has in its hands: nodes, links, and the fabric that joins them."""
+        spec, numbers = self.spec, plan.node_numbers(self.spec)
+        names = {plan.BASE: "base", **{number: name for name, number in numbers.items()}}
+        wiring = Wiring(guest.agent, self.wait, names)
+        self.fabric = Fabric(
+            veth_lines(spec, wiring),
+            bridge_switches(spec, wiring),
+            finish=lambda: wiring.finish(time_ns=self.now_ns),
+            note=lambda link, change: self._recorder.event(
+                self.now_ns, "link", link=link, change=change
+            ),
+        )
+        self._nodes = {
+            node.name: self._make_node(guest, setup, node, numbers[node.name])
+            for node in spec.nodes
+        }
+        self.base = Node(self, guest.agent, self._recorder, spec=NodeSpec("base"), number=plan.BASE)
+        self._links = {
+            link.name: Link(self, self.fabric, link, self._recorder) for link in spec.links
+        }
+
+    def _make_node(self, guest: Guest, setup: LabSetup, spec: NodeSpec, number: int) -> Node:
+        def boot(wiped: bool) -> None:
+            setup.power_on(spec, self.fabric.boot(spec.name), wiped=wiped)
+
+        machine = SharedMachine(self, guest.agent, self.fabric, spec=spec, number=number, boot=boot)
+        return Node(self, guest.agent, self._recorder, spec=spec, number=number, machine=machine)
 
     # ---- time ----
 
@@ -264,6 +276,36 @@ class World:
     def kernel_release(self) -> str:
         """The guest kernel's release, such as "7.3.4"."""
         return self._open_guest.agent.release or ""
+
+    # ---- faults ----
+
+    def partition(self, groups: Sequence[Sequence[str]]) -> None:
+        """Keep groups of nodes from reaching each other, at one instant.
+
+        Links between them lose all packets, and networks fall into parts. Cables
+        stay in: who is cut off finds out by its own timeouts. Another call
+        replaces the groups of the first.
+
+        Args:
+            groups: names of nodes, each in one group at most; the nodes that are
+                in none form one more.
+
+        Raises:
+            StateError: there is no such node, or it is in two groups.
+        """
+        names = [name for group in groups for name in group]
+        for name in names:
+            self.node(name)
+        if len(set(names)) < len(names):
+            raise StateError("a node is in two groups of a partition")
+        self.fabric.release(BY_HAND_PARTITION)
+        self.fabric.partition(BY_HAND_PARTITION, tuple(tuple(group) for group in groups))
+        self._recorder.event(self.now_ns, "partition", groups=[list(group) for group in groups])
+
+    def heal(self) -> None:
+        """Undo `partition`; what faults of the lab do stays."""
+        self.fabric.release(BY_HAND_PARTITION)
+        self._recorder.event(self.now_ns, "partition", groups=[])
 
     # ---- its end ----
 

@@ -23,7 +23,6 @@ _NEED_POWER = {
     Kind.SYSCTL,
     Kind.FREEZE,
     Kind.KILL_ALL,
-    Kind.NODE_OFF,
     Kind.HAND_OVER,
 }
 

@@ -289,8 +289,8 @@ def node_off(node: int, number: int, *, wipe: bool) -> Frame:
 
     Its interfaces go down first, so nothing of it says goodbye. Until the next
     NODE_ADD of the number, which powers it on, all is refused with EHOSTDOWN
-    but NETLINK, which goes to the network that it had. Payload: u32, 1 to
-    empty its files' private layer.
+    but NETLINK, which goes to the network that it had, and NODE_OFF, which may
+    still wipe. Payload: u32, 1 to empty its files' private layer.
     """
     return Frame(Kind.NODE_OFF, node, number, _U32.pack(wipe))
 

@@ -21,8 +21,7 @@ bool is_away(const struct header *request)
 
 	if (!(off && (spawns || request->kind == WRITE_FILE || request->kind == READ_FILE ||
 		      request->kind == SYSCTL || request->kind == FREEZE ||
-		      request->kind == KILL_ALL || request->kind == NODE_OFF ||
-		      request->kind == HAND_OVER)) &&
+		      request->kind == KILL_ALL || request->kind == HAND_OVER)) &&
 	    !(node && node->frozen && spawns))
 		return false;
 	send_error(request, EHOSTDOWN, "the node is %s", off ? "off" : "paused");

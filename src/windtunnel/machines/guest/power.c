@@ -59,24 +59,17 @@ static int remove_files(uint16_t number)
 	return 0;
 }
 
-void power_off_node(const struct header *request, struct reader *reader)
+/* End all that runs in a node, whose network is kept. */
+static int cut_power(struct node *node)
 {
-	struct node *node = find_node(request->node);
-	uint32_t wipe = take_u32(reader);
 	char path[64];
 
-	if (!node || !(node->namespaces & CLONE_NEWPID) || !(node->namespaces & CLONE_NEWNET)) {
-		send_error(request, EINVAL, "no node %u that can fail", request->node);
-		return;
-	}
 	if (node->network < 0) {
 		snprintf(path, sizeof(path), "/proc/%d/ns/net", node->pid);
 		node->network = open(path, O_RDONLY | O_CLOEXEC);
 	}
-	if (node->network < 0 || take_down(node)) {
-		send_error(request, errno, "taking the interfaces down");
-		return;
-	}
+	if (node->network < 0 || take_down(node))
+		return -1;
 	/* the end of its first process is the end of them all, frozen or not */
 	kill(node->pid, SIGKILL);
 	reap_until(node->pid);
@@ -86,7 +79,19 @@ void power_off_node(const struct header *request, struct reader *reader)
 	node->root = node->pidfd = -1;
 	node->frozen = false;
 	node->off = true;
-	if (wipe && remove_files(request->node))
+	return 0;
+}
+
+void power_off_node(const struct header *request, struct reader *reader)
+{
+	struct node *node = find_node(request->node);
+	uint32_t wipe = take_u32(reader);
+
+	if (!node || !(node->namespaces & CLONE_NEWPID) || !(node->namespaces & CLONE_NEWNET))
+		send_error(request, EINVAL, "no node %u that can fail", request->node);
+	else if (!node->off && cut_power(node))
+		send_error(request, errno, "taking the interfaces down");
+	else if (wipe && remove_files(request->node))
 		send_error(request, errno, "removing its files");
 	else
 		send_ok(request, "", 0);
