@@ -112,6 +112,28 @@ void freeze_node(const struct header *request, struct reader *reader)
 	send_ok(request, "", 0);
 }
 
+/*
+ * A limit below what is in use makes the kernel kill somebody and try again
+ * until that memory is free, without ever sleeping. Time stands still meanwhile,
+ * so the one who is killed gets the processor only if waking it is reason enough
+ * to take it from us: from an idle-priority task it is.
+ */
+static int write_limit(const struct node *node, const char *limit)
+{
+	struct sched_param none = { 0 };
+	int result, number;
+
+	if (sched_setscheduler(0, SCHED_IDLE, &none))
+		return -1;
+	sched_yield();	/* who is ready already goes first: it could not be woken */
+	result = write_cgroup(node, "memory.max", limit);
+	number = errno;
+	if (sched_setscheduler(0, SCHED_OTHER, &none))
+		die("setting the scheduler");
+	errno = number;
+	return result;
+}
+
 void limit_memory(const struct header *request, struct reader *reader)
 {
 	struct node *node = find_grouped(request);
@@ -119,7 +141,7 @@ void limit_memory(const struct header *request, struct reader *reader)
 
 	if (!node)
 		return;
-	if (reader->bad || write_cgroup(node, "memory.max", limit))
+	if (reader->bad || write_limit(node, limit))
 		send_error(request, reader->bad ? EINVAL : errno, "memory.max");
 	else
 		send_ok(request, "", 0);

@@ -26,7 +26,10 @@ static int take_down(const struct node *node)
 		struct ifreq request = { 0 };
 
 		memcpy(request.ifr_name, one->if_name, strlen(one->if_name));
-		result = ioctl(fd, SIOCSIFFLAGS, &request);
+		result = ioctl(fd, SIOCGIFFLAGS, &request);
+		request.ifr_flags &= ~IFF_UP;
+		if (!result)
+			result = ioctl(fd, SIOCSIFFLAGS, &request);
 	}
 	if (all)
 		if_freenameindex(all);
