@@ -338,7 +338,7 @@ class Node:
         for command in self.spec.exec:
             result = self.run(command, name="exec", timeout=EXEC_MAX_NS)
             if not result.ok:
-                raise exec_failed(result)
+                raise exec_failed(self.name, command, result)
 
     def _tell(self, change: str, **fields: Any) -> None:
         self._recorder.event(self._world.now_ns, "node", self.name, change=change, **fields)
@@ -359,14 +359,19 @@ class Node:
         return name if count == 1 else f"{name}.{count}"
 
 
-def exec_failed(result: Result) -> GuestError:
-    """What to say about an `exec` line that failed."""
-    said = (result.stdout + result.stderr).strip()[-1000:]
+def exec_failed(node: str, command: str, result: Result | None) -> GuestError:
+    """What to say about an `exec` line that failed, or did not end (None)."""
+    if result is None:
+        what = "has not ended within an hour"
+    else:
+        said = (result.stdout + result.stderr).strip()[-1000:]
+        what = f"exited with {result.exit_status}"
+        what += f": {said}" if said else " and said nothing"
     return GuestError(
-        f"the set-up command {result.command!r} exited with {result.exit_status}"
-        + (f": {said}" if said else " and said nothing"),
-        node=result.node,
-        hint="a node's `exec` lines run when its links are up, before time 0",
+        f"the set-up command {command!r} {what}",
+        node=node,
+        hint="a node's `exec` lines run when its links are up: before time 0, "
+        "and each time that it is powered on",
     )
 
 
