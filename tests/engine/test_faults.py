@@ -344,11 +344,11 @@ def test_a_node_comes_back_as_it_was_made(fresh):
 @pytest.mark.parametrize("wipe", [False, True])
 def test_files_are_kept_or_wiped(fresh, wipe):
     b = fresh.node("b")
-    for path in ("/etc/own", "/root/own", "/var/tmp/own", "/tmp/own", "/run/own", "/etc/given"):
+    for path in ("/etc/own", "/root/.own", "/var/tmp/own", "/tmp/own", "/run/own", "/etc/given"):
         b.write_file(path, "changed")
     b.power_off(wipe=wipe)
     b.power_on()
-    left = b.run("cat /etc/own /root/own /var/tmp/own /tmp/own /run/own 2>/dev/null").stdout
+    left = b.run("cat /etc/own /root/.own /var/tmp/own /tmp/own /run/own 2>/dev/null").stdout
     assert left == ("" if wipe else "changed" * 3)
     assert b.read_file("/etc/given") == (b"given" if wipe else b"changed")
     # the lines of `exec` have run again

@@ -228,12 +228,12 @@ class Contract:
     @pytest.mark.parametrize("at_once", [True, False], ids=["at once", "while it is off"])
     def test_a_node_that_is_wiped_has_lost_its_files(self, boot, at_once):
         guest = self.with_node(boot)
-        for path in ("/etc/gone", "/root/a/b"):
+        for path in ("/etc/gone", "/home/you/b"):
             self.ask(guest, guest.agent.write_file(1, path, b"old"))
         assert self.ask(guest, guest.agent.node_off(1, wipe=at_once)).failure is None
         assert self.ask(guest, guest.agent.node_off(1, wipe=True)).failure is None
         guest.agent.add_node(1, name="one", namespaces=ALL_NAMESPACES)
-        for path in ("/etc/gone", "/root/a/b"):
+        for path in ("/etc/gone", "/home/you/b"):
             reply = self.ask(guest, guest.agent.read_file(1, path))
             assert reply.failure.errno == errno.ENOENT
 
