@@ -12,6 +12,7 @@
         GuestLostError  the kernel panicked or died
         GuestStuckError a process spins, time stands still
         IdleError       nothing is left to happen
+        ImpossibleFaultError  a fault that this kind of node cannot have
       ProtocolError   a peer's bytes break a protocol     exit 4
       StateError      a call at the wrong time            exit 2
       ReplayError     two equal runs differ               exit 1
@@ -167,6 +168,10 @@ class GuestStuckError(GuestError):
 
 class IdleError(GuestError):
     """Somebody waits for what can never happen: everything sleeps for ever."""
+
+
+class ImpossibleFaultError(GuestError):
+    """A fault was asked for that this kind of node cannot have; another kind can."""
 
 
 class ProtocolError(WindtunnelError):

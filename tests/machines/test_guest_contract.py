@@ -160,6 +160,96 @@ class Contract:
         assert guest.wait(lambda: reply.done)
         assert (reply.failure.errno, reply.failure.text) == (errno.ENOENT, "opening /tmp/nothing")
 
+    def ask(self, guest, reply):
+        assert guest.wait(lambda: reply.done)
+        return reply
+
+    def test_a_frozen_node_stands_still_and_starts_nothing(self, boot):
+        guest = self.with_node(boot)
+        process = guest.agent.spawn(1, ["sleep", "2"], env=PATH, output=print)
+        guest.calendar.run_until(guest.calendar.now_ns + SECOND_NS)
+        assert self.ask(guest, guest.agent.freeze(1, on=True)).failure is None
+        other = guest.agent.spawn(1, ["true"], env=PATH, output=print)
+        assert guest.wait(lambda: other.ended)
+        assert (other.started.failure.errno, other.started.failure.text) == (
+            errno.EHOSTDOWN,
+            "the node is paused",
+        )
+        until_ns = guest.calendar.now_ns + 5 * SECOND_NS
+        guest.calendar.run_until(until_ns)
+        assert not process.ended
+        assert self.ask(guest, guest.agent.freeze(1, on=False)).failure is None
+        assert guest.wait(lambda: process.ended)
+        # its time to wake had come while it was frozen
+        assert process.exit.status == 0
+        assert 0 <= process.end_ns - until_ns < 20_000_000
+
+    def test_a_frozen_process_can_be_killed(self, boot):
+        guest = self.with_node(boot)
+        process = guest.agent.spawn(1, ["sleep", "100"], env=PATH, output=print)
+        self.ask(guest, guest.agent.freeze(1, on=True))
+        guest.agent.signal(process, 9)
+        assert guest.wait(lambda: process.ended)
+        assert process.exit.signal == 9
+
+    def test_all_processes_of_a_node_are_killed_and_the_node_lives(self, boot):
+        guest = self.with_node(boot)
+        guest.agent.add_node(2, name="two", namespaces=ALL_NAMESPACES)
+        processes = [
+            guest.agent.spawn(node, ["sleep", "100"], env=PATH, output=print) for node in (1, 1, 2)
+        ]
+        assert guest.wait(lambda: processes[-1].started.done)
+        assert self.ask(guest, guest.agent.kill_all(1)).failure is None
+        assert guest.wait(lambda: processes[0].ended and processes[1].ended)
+        assert [process.exit.signal for process in processes[:2]] == [9, 9]
+        assert not processes[2].ended
+        assert self.run_program(guest, ["true"])[0].exit.status == 0
+
+    def test_a_node_without_power_does_nothing_and_comes_back_with_its_files(self, boot):
+        guest = self.with_node(boot)
+        process = guest.agent.spawn(1, ["sleep", "100"], env=PATH, output=print)
+        self.ask(guest, guest.agent.write_file(1, "/etc/kept", b"old"))
+        assert self.ask(guest, guest.agent.node_off(1, wipe=False)).failure is None
+        assert process.exit.signal == 9
+        for refused in (
+            guest.agent.read_file(1, "/etc/kept"),
+            guest.agent.write_file(1, "/etc/kept", b"new"),
+            guest.agent.freeze(1, on=True),
+            guest.agent.spawn(1, ["true"], env=PATH, output=print).started,
+        ):
+            failure = self.ask(guest, refused).failure
+            assert (failure.errno, failure.text) == (errno.EHOSTDOWN, "the node is off")
+        again = guest.agent.add_node(1, name="one", namespaces=ALL_NAMESPACES)
+        assert self.ask(guest, again).failure is None
+        assert self.ask(guest, guest.agent.hand_over(1, b"")).failure is None
+        assert self.ask(guest, guest.agent.read_file(1, "/etc/kept")).data == b"old"
+        assert self.run_program(guest, ["true"])[0].exit.status == 0
+
+    @pytest.mark.parametrize("at_once", [True, False], ids=["at once", "while it is off"])
+    def test_a_node_that_is_wiped_has_lost_its_files(self, boot, at_once):
+        guest = self.with_node(boot)
+        for path in ("/etc/gone", "/home/you/b"):
+            self.ask(guest, guest.agent.write_file(1, path, b"old"))
+        assert self.ask(guest, guest.agent.node_off(1, wipe=at_once)).failure is None
+        assert self.ask(guest, guest.agent.node_off(1, wipe=True)).failure is None
+        guest.agent.add_node(1, name="one", namespaces=ALL_NAMESPACES)
+        for path in ("/etc/gone", "/home/you/b"):
+            reply = self.ask(guest, guest.agent.read_file(1, path))
+            assert reply.failure.errno == errno.ENOENT
+
+    def test_only_a_node_that_was_off_has_a_network_to_hand_over(self, boot):
+        guest = self.with_node(boot)
+        reply = self.ask(guest, guest.agent.hand_over(1, b""))
+        assert (reply.failure.errno, reply.failure.text) == (
+            errno.EINVAL,
+            "node 1 has had no other network",
+        )
+
+    def test_the_memory_of_a_node_can_be_limited_and_freed(self, boot):
+        guest = self.with_node(boot)
+        for limit_bytes in (64 << 20, None):
+            assert self.ask(guest, guest.agent.memory(1, limit_bytes)).failure is None
+
     def test_two_of_them_share_the_time_and_do_the_same_every_time(self, boot, make_bench):
         histories = []
         for _ in range(2):

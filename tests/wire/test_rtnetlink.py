@@ -70,6 +70,17 @@ V1 = NewInterface("v1", 0, "02:00:00:00:00:02", 1400)
             id="ip link set dev v0 master v1 up",
         ),
         pytest.param(
+            rtnetlink.move_interface(NewInterface("v0", 3, "02:00:00:00:00:01", 1400, 77)),
+            "44000000 10000500 00000000 00000000 00000000 03000000 00000000 00000000"
+            "0a000100 02000000 00010000 08000400 78050000 08001300 4d000000 07000300 76300000",
+            id="ip link set dev v0 netns 77 name v0 address 02:00:00:00:00:01 mtu 1400",
+        ),
+        pytest.param(
+            rtnetlink.delete_interface(3),
+            "20000000 11000500 00000000 00000000 00000000 03000000 00000000 00000000",
+            id="ip link del dev v0",
+        ),
+        pytest.param(
             rtnetlink.set_carrier(3, on=False),
             "28000000 10000500 00000000 00000000 00000000 03000000 00000000 00000000"
             "05002100 00000000",

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from windtunnel.engine import plan
 from windtunnel.engine.guest import Guest
-from windtunnel.engine.parts import Part
+from windtunnel.engine.parts import Part, Port
+from windtunnel.engine.plan import Setting
 from windtunnel.engine.waits import Waits
 from windtunnel.engine.wiring import Wiring
 from windtunnel.errors import GuestError
@@ -24,6 +25,7 @@ from windtunnel.model.addressing import hosts_lines
 from windtunnel.model.lab import LabSpec, NodeSpec
 from windtunnel.wire import rtnetlink
 from windtunnel.wire.agent import ALL_NAMESPACES, Failure, Namespaces, parse_node
+from windtunnel.wire.rtnetlink import NewInterface
 
 LOOPBACK_INDEX = 1
 
@@ -58,6 +60,7 @@ class LabSetup:
     Attributes:
         namespaces: of each node's processes: pid namespace number to node name.
         wiring: of the guest's nodes.
+        numbers: of the nodes, for the agent.
     """
 
     def __init__(self, guest: Guest, waits: Waits, part: Part, lab: LabSpec) -> None:
@@ -74,10 +77,11 @@ class LabSetup:
         self._part = part
         self._spec = part.spec
         self._lab = lab
-        self._numbers = plan.node_numbers(part.spec)
+        self.numbers = plan.node_numbers(part.spec)
+        self._hosts = "".join(f"{line}\n" for line in hosts_lines(lab)).encode()
         self._pids: dict[str, int] = {}
         self.namespaces: dict[int, str] = {}
-        names = {number: name for name, number in self._numbers.items()}
+        names = {number: name for name, number in self.numbers.items()}
         self.wiring = Wiring(guest.agent, waits.wait, {plan.BASE: "base", **names})
 
     def make(self, view: HostView = HostView()) -> None:
@@ -137,7 +141,7 @@ class LabSetup:
         ready: plan.Round = {}
         for port, found in zip(self._part.ports, indexes, strict=True):
             end = port.endpoint
-            number = self._numbers[end.node]
+            number = self.numbers[end.node]
             index = found if port.index is None else port.index
             if port.index is not None:
                 setting = plan.port_arrives(f"eth{port.device}", self._pids[end.node], port.index)
@@ -148,7 +152,7 @@ class LabSetup:
         for port, found in zip(self._part.ports, indexes, strict=True):
             index = found if port.index is None else port.index
             final = plan.port_named(index, port.endpoint.interface)
-            named[self._numbers[port.endpoint.node]].append(final)
+            named[self.numbers[port.endpoint.node]].append(final)
         self.wiring.send(arrive)
         self.wiring.send(named)
         return ready
@@ -160,20 +164,43 @@ class LabSetup:
         self._ask(reply, "base", "network device")
         return int(reply.data)
 
+    def power_on(self, node: NodeSpec, cables: Sequence[Setting], *, wiped: bool) -> None:
+        """Make a node anew that was powered off.
+
+        Args:
+            node: one of the lab's.
+            cables: addresses and queues of its interfaces, and the interfaces up.
+            wiped: whether it has lost its files.
+
+        Raises:
+            GuestError: the guest refused a part; the message names it.
+        """
+        number = self.numbers[node.name]
+        reply = self._make_node(node)
+        self._ask(reply, node.name, "its namespaces")
+        pid, namespace = parse_node(reply.payload)
+        self.namespaces[namespace] = node.name
+        moves = plan.moves(self._spec, node.name, pid)
+        moves += [_port_move(port, pid) for port in self._part.ports if _is_of(port, node)]
+        self.wiring.hand_over(number, moves)
+        replies = self._write_files_of(node) if wiped else []
+        if _sysctls(node):
+            replies.append((node.name, "sysctl", self._sysctl(number, _sysctls(node))))
+        self.wiring.send({number: [*plan.loopback(node), *cables]})
+        self.wiring.finish()
+        for name, what, reply in replies:
+            self._ask(reply, name, what)
+
+    def _make_node(self, node: NodeSpec) -> Reply:
+        return self._guest.agent.add_node(
+            self.numbers[node.name],
+            name=node.name,
+            namespaces=ALL_NAMESPACES,
+            root=self._spec.root,
+        )
+
     def _make_nodes(self) -> None:
-        agent = self._guest.agent
-        replies = [
-            (
-                node.name,
-                agent.add_node(
-                    self._numbers[node.name],
-                    name=node.name,
-                    namespaces=ALL_NAMESPACES,
-                    root=self._spec.root,
-                ),
-            )
-            for node in self._spec.nodes
-        ]
+        replies = [(node.name, self._make_node(node)) for node in self._spec.nodes]
         # The agent answers in order: with the last answer, all have come.
         self._waits.ask(replies[-1][1], "the nodes' namespaces")
         for name, reply in replies:
@@ -182,28 +209,28 @@ class LabSetup:
             self.namespaces[namespace] = name
 
     def _write_files(self) -> list[tuple[str, str, Reply]]:
-        replies = []
-        hosts = "".join(f"{line}\n" for line in hosts_lines(self._lab)).encode()
-        agent = self._guest.agent
-        for node in self._spec.nodes:
-            number = self._numbers[node.name]
-            own = {file.path for file in node.files}
+        return [reply for node in self._spec.nodes for reply in self._write_files_of(node)]
+
+    def _write_files_of(self, node: NodeSpec) -> list[tuple[str, str, Reply]]:
+        agent, number = self._guest.agent, self.numbers[node.name]
+        own = {file.path for file in node.files}
+        replies = [
+            agent.write_file(number, path, content)
             for path, content in (
-                ("/etc/hosts", hosts),
+                ("/etc/hosts", self._hosts),
                 ("/etc/hostname", f"{node.name}\n".encode()),
-            ):
-                if path not in own:
-                    replies.append((node.name, "files", agent.write_file(number, path, content)))
-            for file in node.files:
-                reply = agent.write_file(
-                    number, file.path, file.content, mode=file.mode, owner=file.owner
-                )
-                replies.append((node.name, "files", reply))
-        return replies
+            )
+            if path not in own
+        ]
+        replies += [
+            agent.write_file(number, file.path, file.content, mode=file.mode, owner=file.owner)
+            for file in node.files
+        ]
+        return [(node.name, "files", reply) for reply in replies]
 
     def _set_sysctls(self) -> list[tuple[str, str, Reply]]:
         return [
-            (node.name, "sysctl", self._sysctl(self._numbers[node.name], _sysctls(node)))
+            (node.name, "sysctl", self._sysctl(self.numbers[node.name], _sysctls(node)))
             for node in self._spec.nodes
             if _sysctls(node)
         ]
@@ -215,6 +242,19 @@ class LabSetup:
         self._waits.ask(reply, f"{what} of node {node}")
         if reply.failure is not None:
             raise _refusal(reply.failure, node, what)
+
+
+def _is_of(port: Port, node: NodeSpec) -> bool:
+    return port.endpoint.node == node.name and port.index is not None
+
+
+def _port_move(port: Port, pid: int) -> Setting:
+    """Move a port into the new network of a node that is powered on again."""
+    assert port.index is not None, "the caller looked"
+    name = port.endpoint.interface
+    interface = NewInterface(name, port.index, port.mac, port.mtu_bytes, namespace_pid=pid)
+    what = f"interface {name}, moved into the node's new network"
+    return Setting(what, rtnetlink.move_interface(interface))
 
 
 def _refusal(failure: Failure, node: str, what: str) -> GuestError:

@@ -1,195 +1,202 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cables and switches between kernels: what is sent arrives later, or never.
+"""What carries a link's packets, and how it is told what to do to them.
 
-Each direction of a cable is touched by its sender only while guests run, so
-that several may run at the same time. A switch is a place of its own in time:
-frames of all its members come together there in the order of their arrival.
+`Cable` is all that a link knows of it. `VethCable` is a veth pair inside one
+kernel: netem on the sending side, and a carrier that both ends lose together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
-from windtunnel.engine.loop import Calendar
-from windtunnel.engine.port import NetPort
+from windtunnel.engine import plan
+from windtunnel.engine.linkstate import LinkRecord, LinkState
+from windtunnel.engine.plan import Setting
+from windtunnel.engine.wiring import Wiring
 from windtunnel.model.impairment import Impairment
-from windtunnel.model.lab import LinkSpec, NetworkSpec
-from windtunnel.sim.agenda import Agenda
-from windtunnel.sim.link import Direction
-from windtunnel.sim.switch import Switch
-
-Way = tuple[int, int, int]
-"""From a place to another, and how long that takes at the least, in ns."""
+from windtunnel.model.lab import Endpoint, LabSpec
+from windtunnel.sim.seeds import derive
 
 
-class Cable:
-    """A link whose ends have different kernels.
+class Cable(Protocol):
+    """Between two interfaces."""
 
-    Attributes:
-        spec: the link.
-        ports: its two ends.
-        directions: what each end sends goes through.
-        up: whether it is plugged in.
-    """
+    def send(self, state: LinkState) -> None:
+        """Ask for a state; it holds once the fabric has waited."""
 
-    def __init__(
-        self, calendar: Calendar, spec: LinkSpec, ports: tuple[NetPort, NetPort], seed: int
-    ) -> None:
-        self.spec = spec
-        self.ports = ports
-        self.up = spec.up
-        self.directions = tuple(_direction(port, seed, "cable") for port in ports)
-        self._calendar = calendar
-        self._plugged = 0
-        self._under_way = [0, 0]
-        for port, direction in zip(ports, self.directions, strict=True):
-            port.segment = self
-            if not spec.up:
-                direction.cut()
+    def settle(self) -> None:
+        """Take note that what was asked for last has been done."""
 
-    def ways(self) -> Iterator[Way]:
-        """How long its frames take at the least, both ways."""
-        a, b = (port.seat.number for port in self.ports)
-        yield a, b, self.directions[0].least_latency_ns
-        yield b, a, self.directions[1].least_latency_ns
+    def power(self, node: str, *, on: bool) -> None:
+        """Take note that a node at one of its ends, or both, has lost or got its power."""
 
-    def send(self, port: NetPort, frame: bytes) -> None:
-        """Take a frame from one end."""
-        at = 0 if port is self.ports[0] else 1
-        deliveries, _ = self.directions[at].send(port.seat.now_ns, frame)
-        target = self.ports[1 - at]
-        for delivery in deliveries:
-            self._under_way[at] += 1
-            arrive = partial(self._arrive, at, delivery.frame, self._plugged)
-            if target.seat is port.seat:
-                port.seat.at(delivery.time_ns, arrive)
-            else:
-                self._calendar.post(port.seat, target.seat, delivery.time_ns, arrive)
-
-    def set_up(self, *, up: bool) -> None:
-        """Plug it in or out: both ends see their carrier; what is under way is lost."""
-        if up == self.up:
-            return
-        self.up = up
-        self._plugged += 1
-        for direction, under_way in zip(self.directions, self._under_way, strict=True):
-            if up:
-                direction.join()
-            else:
-                direction.cut(under_way)
-        self._under_way = [0, 0]
-        for port in self.ports:
-            port.set_link(up=up)
-
-    def change(self, impairments: Sequence[Impairment]) -> None:
-        """Give each direction its impairment; the caller asks for `ways` again."""
-        for direction, impairment in zip(self.directions, impairments, strict=True):
-            direction.change(self._calendar.now_ns, impairment)
-
-    def _arrive(self, sender: int, frame: bytes, plugged: int) -> None:
-        if plugged == self._plugged:
-            self._under_way[sender] -= 1
-            self.ports[1 - sender].arrive(frame, _no_room)
+    def boot(self, node: str, state: LinkState) -> list[Setting]:
+        """What a node that is powered on has to tell its network about its ends of it."""
 
 
-class Hub:
-    """A network whose members have different kernels: a learning switch.
+@dataclass(slots=True)
+class VethEnd:
+    """One end of a veth pair.
 
     Attributes:
-        number: its place in time, negative.
-        agenda: frames on their way to it.
-        spec: the network.
-        ports: of its members, in the order of the lab.
-        switch: that forwards.
+        node: its name; empty for a network's side.
+        number: of the node for the agent.
+        interface: its name there.
+        index: its index there.
+        addresses: that it gets when its node boots.
+        seed: gives the seed of its next netem queue, by how many it has had.
+        impairment: that its queue has now.
+        queues: how many it has had.
+        powered: whether its node has power; without, it has no queue.
     """
 
-    def __init__(
-        self,
-        calendar: Calendar,
-        number: int,
-        spec: NetworkSpec,
-        ports: Sequence[NetPort],
-        seed: int,
-    ) -> None:
-        self.number = number
-        self.agenda = Agenda()
-        self.spec = spec
-        self.ports = tuple(ports)
-        self.switch = Switch(len(ports))
-        self._calendar = calendar
-        self._places = {port: at for at, port in enumerate(ports)}
-        self._to = [_direction(port, seed, "to switch") for port in ports]
-        self._from = [_direction(port, seed, "from switch") for port in ports]
-        for port in ports:
-            port.segment = self
+    node: str
+    number: int
+    interface: str
+    index: int
+    addresses: tuple[str, ...]
+    seed: Callable[[int], int]
+    impairment: Impairment
+    queues: int = 0
+    powered: bool = True
 
-    def ways(self) -> Iterator[Way]:
-        """How long frames take at the least to the switch and from it."""
-        for port, to, back in zip(self.ports, self._to, self._from, strict=True):
-            yield port.seat.number, self.number, to.least_latency_ns
-            yield self.number, port.seat.number, back.least_latency_ns
+    def settings(self, wanted: Impairment) -> list[Setting]:
+        """What makes its impairment into another."""
+        name, index, none = self.interface, self.index, Impairment()
+        if wanted == self.impairment:
+            return []
+        if wanted == none:
+            return [plan.no_queue(name, index)]
+        if self.impairment != none:
+            return [plan.change_queue(name, index, wanted)]
+        return [plan.new_queue(name, index, wanted, self.seed(self.queues))]
 
-    def send(self, port: NetPort, frame: bytes) -> None:
-        """Take a frame from a member."""
-        at = self._places[port]
-        deliveries, _ = self._to[at].send(port.seat.now_ns, frame)
-        for delivery in deliveries:
-            forward = partial(self._forward, at, delivery.frame)
-            self._calendar.post(port.seat, self, delivery.time_ns, forward)
-
-    def _forward(self, ingress: int, frame: bytes) -> None:
-        now_ns = self.agenda.now_ns
-        for at in self.switch.forward(now_ns, ingress, frame):
-            deliveries, _ = self._from[at].send(now_ns, frame)
-            target = self.ports[at]
-            for delivery in deliveries:
-                arrive = partial(target.arrive, delivery.frame, _no_room)
-                self._calendar.local(target.seat, delivery.time_ns, arrive)
+    def take(self, impairment: Impairment) -> None:
+        """Take note of what it has now."""
+        self.queues += self.impairment == Impairment() != impairment
+        self.impairment = impairment
 
 
-def _direction(port: NetPort, seed: int, what: str) -> Direction:
-    end = port.spec.endpoint
-    return Direction(
-        end.impairment,
-        seed=seed,
-        names=(what, end.node, end.interface),
-        mtu_bytes=port.spec.mtu_bytes,
+class VethCable:
+    """A veth pair in a kernel that all its nodes share."""
+
+    def __init__(self, wiring: Wiring, ends: tuple[VethEnd, VethEnd], *, up: bool) -> None:
+        self._wiring = wiring
+        self._ends = ends
+        self._up = up
+        self._sent: LinkState | None = None
+
+    def send(self, state: LinkState) -> None:
+        """Ask for a state.
+
+        A carrier changes at both ends, and whether or not their nodes have
+        power; a queue is made only where there is power to send anything.
+        """
+        first = self._ends[0]
+        if state.up != self._up:
+            setting = plan.carrier(first.interface, first.index, on=state.up)
+            self._wiring.send({first.number: [setting]})
+        for end, wanted in zip(self._ends, state.impairments, strict=True):
+            settings = end.settings(wanted) if end.powered else []
+            if settings:
+                self._wiring.send({end.number: settings})
+        self._sent = state
+
+    def settle(self) -> None:
+        """Take note that what was asked for last has been done."""
+        assert self._sent is not None, "nothing was asked for"
+        self._up = self._sent.up
+        for end, wanted in zip(self._ends, self._sent.impairments, strict=True):
+            if end.powered:
+                end.take(wanted)
+
+    def power(self, node: str, *, on: bool) -> None:
+        """Take note that a node has lost its power, and with it its queues, or has it again."""
+        for end in self._ends:
+            if end.node == node:
+                end.powered = on
+                end.take(Impairment())
+
+    def boot(self, node: str, state: LinkState) -> list[Setting]:
+        """Addresses and queues of a node's ends, then the interfaces up."""
+        told = []
+        for end, wanted in zip(self._ends, state.impairments, strict=True):
+            if end.node == node:
+                told += [plan.address(end.interface, end.index, one) for one in end.addresses]
+                told += end.settings(wanted)
+                end.take(wanted)
+                told.append(plan.up(end.interface, end.index))
+        return told
+
+
+@dataclass(eq=False, slots=True)
+class Line:
+    """A cable and all that is done to it.
+
+    Attributes:
+        name: of the link; empty for a cable from a node to a network.
+        nodes: at its two ends; empty for a network's side.
+        cable: carries it out.
+        record: all that is done to it.
+    """
+
+    name: str
+    nodes: tuple[str, str]
+    cable: Cable
+    record: LinkRecord
+
+
+def veth_lines(spec: LabSpec, wiring: Wiring) -> list[Line]:
+    """The links of a lab as veth pairs, then the cables to its networks, as they were made."""
+    numbers = plan.node_numbers(spec)
+    indexes = plan.interface_indexes(spec)
+
+    def end_of(end: Endpoint) -> VethEnd:
+        return VethEnd(
+            end.node,
+            numbers[end.node],
+            end.interface,
+            indexes[end.node, end.interface],
+            end.addresses,
+            partial(plan.netem_seed, spec.seed, end),
+            end.impairment,
+            int(end.impairment != Impairment()),
+        )
+
+    lines = []
+    for link in spec.links:
+        a, b = link.ends
+        base = LinkState(link.up, (a.impairment, b.impairment))
+        cable = VethCable(wiring, (end_of(a), end_of(b)), up=link.up)
+        lines.append(Line(link.name, (a.node, b.node), cable, LinkRecord(base)))
+    for bridge in plan.bridges(spec):
+        for port in bridge.ports:
+            member = port.endpoint
+            base = LinkState(True, (member.impairment, member.impairment))
+            cable = VethCable(wiring, (end_of(member), _port_end(spec, port)), up=True)
+            lines.append(Line("", (member.node, ""), cable, LinkRecord(base)))
+    return lines
+
+
+def _port_end(spec: LabSpec, port: plan.Port) -> VethEnd:
+    """A network's side of a cable: a port of its bridge."""
+    member = port.endpoint
+    return VethEnd(
+        "",
+        plan.BASE,
+        port.name,
+        port.index,
+        (),
+        partial(port_seed, spec.seed, member),
+        member.impairment,
+        int(member.impairment != Impairment()),
     )
 
 
-def _no_room(_port: NetPort, _frame: bytes) -> None:
-    """The guest's buffers are full: the frame is lost, as on a real card."""
-
-
-def connect(
-    calendar: Calendar,
-    links: Sequence[LinkSpec],
-    networks: Sequence[NetworkSpec],
-    port_of: Mapping[tuple[str, str], NetPort],
-    seed: int,
-) -> tuple[dict[str, Cable], dict[str, Hub]]:
-    """Make all cables and switches between kernels, by name.
-
-    Args:
-        calendar: of the world.
-        links: with ends in different kernels, or at a kernel of a node's own.
-        networks: with such members.
-        port_of: each port by node and interface.
-        seed: the lab's.
-    """
-
-    def port(node: str, interface: str) -> NetPort:
-        return port_of[node, interface]
-
-    cables = {}
-    for link in links:
-        a, b = (port(end.node, end.interface) for end in link.ends)
-        cables[link.name] = Cable(calendar, link, (a, b), seed)
-    hubs = {}
-    for at, network in enumerate(networks):
-        members = [port(end.node, end.interface) for end in network.members]
-        hub = Hub(calendar, -1 - at, network, members, seed)
-        calendar.add_relay(hub)
-        hubs[network.name] = hub
-    return cables, hubs
+def port_seed(seed: int, member: Endpoint, count: int = 0) -> int:
+    """What a network's losses on the way to a member are drawn from; see `plan.netem_seed`."""
+    more = [str(count)] if count else []
+    return derive(seed, "netem to", member.node, member.interface, *more)

@@ -80,17 +80,23 @@ def is_subset(expected: Any, found: Any) -> bool:
     return bool(expected == found)
 
 
-def process_mismatch(result: Result | None, stdout: str, expected: Expectation) -> str | None:
+def process_mismatch(
+    result: Result | None, stdout: str, expected: Expectation, *, down_by: str = ""
+) -> str | None:
     """Say why a process is not as expected when the lab stops; None when it is.
 
+    A process that a fault keeps down is as good as running: it is the lab that
+    killed it. It has not exited, and if it had begun, it was killed.
+
     Args:
-        result: None while it runs.
+        result: None while it runs, or if it has never begun.
         stdout: what it has printed.
         expected: of it.
+        down_by: the fault that keeps it down, if one does.
     """
-    found = _describe(result)
+    found = _describe(result, down_by)
     match expected.outcome:
-        case Outcome.RUNNING if result is not None:
+        case Outcome.RUNNING if result is not None and not down_by:
             return f"expected it to be running, but it {found}"
         case Outcome.KILLED if result is None or result.signal is None:
             return f"expected it to be killed, but it {found}"
@@ -105,7 +111,10 @@ def process_mismatch(result: Result | None, stdout: str, expected: Expectation) 
     return None
 
 
-def _describe(result: Result | None) -> str:
+def _describe(result: Result | None, down_by: str) -> str:
+    if down_by:
+        what = "has not begun:" if result is None else "has ended:"
+        return f"{what} the fault {down_by!r} keeps it down"
     if result is None:
         return "is still running"
     if result.timed_out:

@@ -3,17 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
-from windtunnel.engine import plan
-from windtunnel.engine.plan import Setting
+from windtunnel.engine.fabric import Fabric
+from windtunnel.engine.linkstate import Hold
 from windtunnel.engine.recorder import Recorder
-from windtunnel.engine.wiring import Wiring
-from windtunnel.errors import UsageError
+from windtunnel.errors import StateError, UsageError
 from windtunnel.model.impairment import Distribution, Impairment
-from windtunnel.model.lab import Endpoint, LabSpec, LinkSpec
+from windtunnel.model.lab import LinkSpec
 from windtunnel.model.units import parse_duration, parse_rate, parse_share
 
 
@@ -24,10 +23,9 @@ class LinkWorld(Protocol):
     def now_ns(self) -> int:
         """Lab time."""
 
-    @property
-    def spec(self) -> LabSpec:
-        """The lab."""
 
+BY_HAND = "by hand"
+"""The key of what a program does that is no fault of a schedule, whose keys are pairs."""
 
 _READ: dict[str, tuple[str, Callable[[str], Any]]] = {
     "delay": ("delay_ns", parse_duration),
@@ -60,62 +58,34 @@ def impairment_from(base: Impairment, settings: dict[str, str | int]) -> Impairm
     return replace(base, **fields)
 
 
-@dataclass(slots=True)
-class _End:
-    """One end of a link.
-
-    Attributes:
-        number: of its node.
-        index: of its interface.
-        spec: as the lab has it.
-        impairment: at present.
-        queues: how many netem queues it has had.
-    """
-
-    number: int
-    index: int
-    spec: Endpoint
-    impairment: Impairment
-    queues: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.queues = int(self.impairment != Impairment())
-
-
 class Link:
     """A cable between two nodes. Get it by `world.link(name)`."""
 
     def __init__(
-        self,
-        world: LinkWorld,
-        wiring: Wiring,
-        spec: LinkSpec,
-        recorder: Recorder,
-        *,
-        numbers: Mapping[str, int],
-        indexes: Mapping[tuple[str, str], int],
+        self, world: LinkWorld, fabric: Fabric, spec: LinkSpec, recorder: Recorder
     ) -> None:
         self._world = world
-        self._wiring = wiring
+        self._fabric = fabric
         self._recorder = recorder
-        self._ends = [
-            _End(numbers[end.node], indexes[end.node, end.interface], end, end.impairment)
-            for end in spec.ends
-        ]
         self.spec = spec
-        self.is_up = spec.up
+        self.line = fabric.line(spec.name)
 
     @property
     def name(self) -> str:
         """Its name in the lab."""
         return self.spec.name
 
+    @property
+    def is_up(self) -> bool:
+        """Whether its cable is in: nobody has pulled it out, and no fault cuts it."""
+        return self.line.record.effective.up
+
     def down(self) -> None:
         """Pull the cable out: both ends lose their carrier, packets under way are lost."""
         self._set_carrier(up=False)
 
     def up(self) -> None:
-        """Plug the cable in again."""
+        """Plug the cable in again; while a fault cuts it, it stays out."""
         self._set_carrier(up=True)
 
     def set(self, **settings: str | int) -> None:
@@ -125,13 +95,9 @@ class Link:
             settings: delay="20 ms", jitter=, distribution=, loss="1%", duplicate=,
                 reorder=, corrupt=, rate="10 Mbit", queue=100. What is not named stays.
         """
-        self._impair([impairment_from(end.impairment, settings) for end in self._ends])
-        self._recorder.event(
-            self._world.now_ns,
-            "link",
-            link=self.name,
-            change={word: str(value) for word, value in settings.items()},
-        )
+        first, second = self.line.record.base.impairments
+        self._impair(impairment_from(first, settings), impairment_from(second, settings))
+        self._tell({word: str(value) for word, value in settings.items()})
 
     def impair(self, impairment: Impairment, backward: Impairment | None = None) -> None:
         """Give both directions another impairment.
@@ -141,33 +107,55 @@ class Link:
                 `backward` is given.
             backward: of what the second end sends.
         """
-        self._impair([impairment, backward or impairment])
-        self._recorder.event(self._world.now_ns, "link", link=self.name, change="impairment")
+        self._impair(impairment, backward or impairment)
+        self._tell("impairment")
+
+    def lose(self, sender: str | None = None) -> None:
+        """Lose all that one end sends; the cable stays in, so nobody loses the carrier.
+
+        Args:
+            sender: the node whose packets are lost; None is both.
+        """
+        self._lose(sender, lost=True)
+
+    def restore(self, sender: str | None = None) -> None:
+        """Undo `lose`.
+
+        Args:
+            sender: the node whose packets are lost no longer; None is both.
+        """
+        self._lose(sender, lost=False)
+
+    def sides(self, sender: str | None) -> tuple[bool, bool]:
+        """Which ends are a node's; both for None.
+
+        Raises:
+            StateError: it has no end of this link.
+        """
+        first, second = (sender in (None, node) for node in self.line.nodes)
+        if not first and not second:
+            raise StateError(
+                f"link {self.name} has no end at a node {sender!r}",
+                hint=f"its ends are at {' and '.join(self.line.nodes)}",
+            )
+        return first, second
 
     def _set_carrier(self, *, up: bool) -> None:
-        end = self._ends[0]
-        self._wiring.send({end.number: [plan.carrier(end.spec.interface, end.index, on=up)]})
-        self._wiring.finish(time_ns=self._world.now_ns)
-        self.is_up = up
-        self._recorder.event(
-            self._world.now_ns, "link", link=self.name, change="up" if up else "down"
-        )
+        record = self.line.record
+        self._fabric.put(self.line, record.with_base(replace(record.base, up=up)))
+        self._tell("up" if up else "down")
 
-    def _impair(self, impairments: Sequence[Impairment]) -> None:
-        """Give each end its impairment, both at the same instant."""
-        for end, impairment in zip(self._ends, impairments, strict=True):
-            self._wiring.send({end.number: self._change(end, impairment)})
-        self._wiring.finish(time_ns=self._world.now_ns)
-        for end, impairment in zip(self._ends, impairments, strict=True):
-            end.queues += end.impairment == Impairment() != impairment
-            end.impairment = impairment
+    def _impair(self, first: Impairment, second: Impairment) -> None:
+        record = self.line.record
+        base = replace(record.base, impairments=(first, second))
+        self._fabric.put(self.line, record.with_base(base))
 
-    def _change(self, end: _End, impairment: Impairment) -> list[Setting]:
-        """What makes an interface's impairment into another."""
-        name, index = end.spec.interface, end.index
-        if impairment == Impairment():
-            return [plan.no_queue(name, index)] if end.impairment != Impairment() else []
-        if end.impairment != Impairment():
-            return [plan.change_queue(name, index, impairment)]
-        seed = plan.netem_seed(self._world.spec.seed, end.spec, end.queues)
-        return [plan.new_queue(name, index, impairment, seed)]
+    def _lose(self, sender: str | None, *, lost: bool) -> None:
+        sides, record = self.sides(sender), self.line.record
+        before = record.held(BY_HAND).lost
+        first, second = (lost if chosen else old for chosen, old in zip(sides, before, strict=True))
+        self._fabric.put(self.line, record.with_hold(BY_HAND, Hold(lost=(first, second))))
+        self._tell({"lose" if lost else "restore": sender or "all"})
+
+    def _tell(self, change: str | dict[str, str]) -> None:
+        self._recorder.event(self._world.now_ns, "link", link=self.name, change=change)

@@ -6,14 +6,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from windtunnel.engine.link import BY_HAND
+from windtunnel.engine.machine import Machine
 from windtunnel.engine.process import Duration, Process, Result, Surroundings, duration_ns
 from windtunnel.engine.recorder import NullRecorder, Recorder
 from windtunnel.engine.witness import Sink, Witness
-from windtunnel.errors import GuestError
+from windtunnel.errors import GuestError, StateError
 from windtunnel.machines.agent import AgentChannel, ProcessHooks, Reply
 from windtunnel.model.cpu import CpuSpec
 from windtunnel.model.lab import NodeSpec
+from windtunnel.model.units import parse_size
 from windtunnel.wire.agent import SpawnFlag, TaskCosts
 
 ENVIRONMENT = {
@@ -27,6 +31,9 @@ ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
 }
 """What every process in a node gets; the node's own `env` is added."""
+
+EXEC_MAX_NS = 3600 * 1_000_000_000
+"""How long one `exec` line may take, in virtual time."""
 
 WAIT_EVERY_NS = 1_000_000_000
 
@@ -45,12 +52,24 @@ class Node:
         *,
         spec: NodeSpec,
         number: int,
+        machine: Machine | None = None,
     ) -> None:
+        """Create.
+
+        Args:
+            world: that it is in.
+            agent: of its kernel.
+            recorder: is told what happens in it.
+            spec: as the lab has it.
+            number: for the agent.
+            machine: what can be done to it as a whole; None for the base node.
+        """
         self._world = world
         self._agent = agent
         self._recorder = recorder
         self._number = number
         self._names: dict[str, int] = {}
+        self._machine = machine
         self.spec = spec
         self.processes: list[Process] = []
 
@@ -144,6 +163,15 @@ class Node:
         argv = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
         label = self._unique(name or _first_word(text))
         process = Process(self._world, self._agent, node=self.name, name=label, command=text)
+        process._again = lambda: self.begin(  # noqa: SLF001
+            command,
+            stdin=stdin,
+            env=env,
+            name=name,
+            terminal=terminal,
+            directory=directory,
+            sink=sink,
+        )
         recorder = NullRecorder() if label.startswith(PRIVATE) else self._recorder
         witness = Witness(self._world, recorder, process, sink)
         flags = SpawnFlag(0)
@@ -225,6 +253,97 @@ class Node:
         self._answered(reply, f"reading {path}")
         return bytes(reply.data)
 
+    # ---- faults ----
+
+    @property
+    def machine(self) -> Machine:
+        """What can be done to it as a whole, for whoever does it under a key.
+
+        Raises:
+            StateError: it is the base node, which is the kernel itself.
+        """
+        if self._machine is None:
+            raise StateError(
+                f"the node {self.name} cannot fail by itself: it is the kernel",
+                hint="fail one of the lab's nodes",
+            )
+        return self._machine
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it has power."""
+        return self._machine is None or self._machine.is_on
+
+    def pause(self) -> None:
+        """Freeze all that runs in it, while time goes on; it neither sends nor receives.
+
+        Raises:
+            GuestError: it is off, or a process of it cannot be frozen.
+        """
+        self.machine.pause(BY_HAND)
+        self._tell("paused")
+
+    def resume(self) -> None:
+        """Let all that `pause` froze go on."""
+        self.machine.resume(BY_HAND)
+        self._tell("resumed")
+
+    def power_off(self, *, wipe: bool = False) -> None:
+        """Cut its power: all that runs in it is gone at once, and its links lose their carrier.
+
+        Args:
+            wipe: whether it comes back with the files that it first had; else with
+                those that it last had, but for /tmp and /run.
+        """
+        self.machine.power_off(BY_HAND, wipe=wipe)
+        self._tell("off")
+
+    def power_on(self) -> None:
+        """Boot it: cables, addresses, sysctls, then its `exec` lines; time may pass.
+
+        What else ran in it is not started again. Nothing happens if it is on, or
+        if a fault keeps it off.
+
+        Raises:
+            GuestError: an `exec` line failed.
+        """
+        if self.machine.power_on(BY_HAND):
+            self._tell("on")
+            self.set_up()
+
+    def kill_processes(self) -> None:
+        """Kill all that runs in it; nothing is started again.
+
+        Raises:
+            GuestError: it is off.
+        """
+        self.machine.kill_processes()
+        self._tell("processes killed")
+
+    def limit_memory(self, limit: str | None) -> None:
+        """Limit the memory of all that runs in it; the kernel kills what needs more.
+
+        Args:
+            limit: "64 MB", page cache and files in /tmp counted; None takes it away.
+        """
+        limit_bytes = None if limit is None else parse_size(limit)
+        self.machine.limit_memory(BY_HAND, limit_bytes)
+        self._tell("memory limit", limit_bytes=limit_bytes)
+
+    def set_up(self) -> None:
+        """Run its `exec` lines, in order.
+
+        Raises:
+            GuestError: one failed; the message has what it said.
+        """
+        for command in self.spec.exec:
+            result = self.run(command, name="exec", timeout=EXEC_MAX_NS)
+            if not result.ok:
+                raise exec_failed(self.name, command, result)
+
+    def _tell(self, change: str, **fields: Any) -> None:
+        self._recorder.event(self._world.now_ns, "node", self.name, change=change, **fields)
+
     def _answered(self, reply: Reply, what: str) -> None:
         self._world.wait(lambda: reply.done, what)
         if reply.failure is not None:
@@ -244,6 +363,22 @@ class Node:
 def _task_costs(cpu: CpuSpec) -> TaskCosts:
     costs = cpu.costs()
     return TaskCosts(costs.syscall_ns, costs.fault_ns, costs.switch_ns)
+
+
+def exec_failed(node: str, command: str, result: Result | None) -> GuestError:
+    """What to say about an `exec` line that failed, or did not end (None)."""
+    if result is None:
+        what = "has not ended within an hour"
+    else:
+        said = (result.stdout + result.stderr).strip()[-1000:]
+        what = f"exited with {result.exit_status}"
+        what += f": {said}" if said else " and said nothing"
+    return GuestError(
+        f"the set-up command {command!r} {what}",
+        node=node,
+        hint="a node's `exec` lines run when its links are up: before time 0, "
+        "and each time that it is powered on",
+    )
 
 
 def _first_word(command: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from windtunnel.model.impairment import Distribution, Impairment
 from windtunnel.model.impairtext import distribution_text, loss_text
-from windtunnel.model.lab import Endpoint, LabSpec, LinkSpec
+from windtunnel.model.lab import Endpoint, LabSpec, LinkSpec, NodeSpec
 from windtunnel.model.units import duration_text, rate_text, share_text
 from windtunnel.sim.jitter import delay_table
 from windtunnel.sim.seeds import derive, mac_address
@@ -149,16 +149,15 @@ def interfaces(spec: LabSpec) -> Round:
     told: Round = {number: [] for number in numbers.values()}
     for node in spec.nodes:
         settings = told[numbers[node.name]]
-        settings.append(Setting("interface lo, up", rtnetlink.set_up(rtnetlink.LOOPBACK)))
-        settings += [_address("lo", rtnetlink.LOOPBACK, address) for address in node.addresses]
+        settings += loopback(node)
     for end in endpoints(spec):
         settings = told[numbers[end.node]]
         index = indexes[end.node, end.interface]
-        settings += [_address(end.interface, index, address) for address in end.addresses]
+        settings += [address(end.interface, index, one) for one in end.addresses]
         if end.impairment != Impairment():
             seed = netem_seed(spec.seed, end)
             settings.append(new_queue(end.interface, index, end.impairment, seed))
-        settings.append(Setting(f"interface {end.interface}, up", rtnetlink.set_up(index)))
+        settings.append(up(end.interface, index))
     for bridge in bridges(spec):
         for port in bridge.ports:
             # What a network does to packets, it does to those it sends to a member.
@@ -187,6 +186,47 @@ def carrier(interface: str, index: int, *, on: bool) -> Setting:
     """Pull out a link's cable at one end, which is both, or plug it in."""
     what = f"interface {interface}, {'plugged in' if on else 'pulled out'}"
     return Setting(what, rtnetlink.set_carrier(index, on=on))
+
+
+def address(interface: str, index: int, address: str) -> Setting:
+    """Give an interface an address."""
+    what = f"interface {interface}, address {address}"
+    return Setting(what, rtnetlink.new_address(index, address))
+
+
+def up(interface: str, index: int) -> Setting:
+    """Set an interface up."""
+    return Setting(f"interface {interface}, up", rtnetlink.set_up(index))
+
+
+def loopback(node: NodeSpec) -> list[Setting]:
+    """A node's loopback: up, with the node's own addresses."""
+    settings = [up("lo", rtnetlink.LOOPBACK)]
+    settings += [address("lo", rtnetlink.LOOPBACK, one) for one in node.addresses]
+    return settings
+
+
+def moves(spec: LabSpec, node: str, pid: int) -> list[Setting]:
+    """What moves a node's interfaces into another network, named as the lab names them.
+
+    Told to the network where they are; indexes stay, addresses and queues do not.
+
+    Args:
+        spec: the lab.
+        node: whose.
+        pid: a process of the network that they go to, as the agent sees it.
+    """
+    indexes = interface_indexes(spec)
+    mtus = [(end, link.mtu_bytes) for link in spec.links for end in link.ends]
+    mtus += [(end, network.mtu_bytes) for network in spec.networks for end in network.members]
+    return [
+        Setting(
+            f"interface {end.interface}, moved into the node's new network",
+            rtnetlink.move_interface(_new(spec, end, indexes[node, end.interface], mtu_bytes, pid)),
+        )
+        for end, mtu_bytes in mtus
+        if end.node == node
+    ]
 
 
 def new_queue(interface: str, index: int, impairment: Impairment, seed: int) -> Setting:
@@ -230,8 +270,8 @@ def port_named(index: int, name: str) -> Setting:
 
 def port_ready(end: Endpoint, index: int) -> list[Setting]:
     """Give a port its addresses and set it up; what its cable does to packets is done outside."""
-    settings = [_address(end.interface, index, address) for address in end.addresses]
-    return [*settings, Setting(f"interface {end.interface}, up", rtnetlink.set_up(index))]
+    addresses = [address(end.interface, index, one) for one in end.addresses]
+    return [*addresses, up(end.interface, index)]
 
 
 def sysctl_path(name: str) -> str:
@@ -290,11 +330,6 @@ def _impaired(interface: str, impairment: Impairment) -> str:
     if impairment.queue_packets is not None:
         parts.append(f"queue {impairment.queue_packets}")
     return f"interface {interface}, {', '.join(parts) or 'no impairment'}"
-
-
-def _address(interface: str, index: int, address: str) -> Setting:
-    what = f"interface {interface}, address {address}"
-    return Setting(what, rtnetlink.new_address(index, address))
 
 
 def _new(spec: LabSpec, end: Endpoint, index: int, mtu_bytes: int, pid: int | None) -> NewInterface:

@@ -12,13 +12,14 @@ from windtunnel.devices.net import NetModel
 from windtunnel.engine.loop import Calendar
 from windtunnel.engine.parts import Port
 from windtunnel.engine.seat import Seat
+from windtunnel.model.impairment import Impairment
 from windtunnel.wire.virtio_net import RECEIVE_QUEUE
 
 
 class Segment(Protocol):
     """What a port's cable leads to."""
 
-    def send(self, port: NetPort, frame: bytes) -> None:
+    def take(self, port: NetPort, frame: bytes) -> None:
         """Take a frame that a port's guest has sent, at the guest's present instant."""
 
 
@@ -53,6 +54,11 @@ class NetPort:
         """Its node and interface, as the lab names them: "r1:eth0"."""
         return f"{self.spec.endpoint.node}:{self.spec.endpoint.interface}"
 
+    @property
+    def impairment(self) -> Impairment:
+        """What the lab says that its cable does to what it sends."""
+        return self.spec.endpoint.impairment
+
     def arrive(self, frame: bytes, lost: Callable[[NetPort, bytes], None]) -> None:
         """Give the guest a frame; only from a local action of the guest.
 
@@ -76,7 +82,7 @@ class NetPort:
 
     def _sent(self, frame: bytes) -> None:
         if self.segment is not None:
-            self.segment.send(self, frame)
+            self.segment.take(self, frame)
 
     def _plan_interrupt(self, queue: int) -> None:
         # What arrives at one instant is told by one interrupt.

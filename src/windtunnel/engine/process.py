@@ -112,6 +112,7 @@ class Process:
         self._stdout = bytearray()
         self._stderr = bytearray()
         self._timed_out = False
+        self._again: Callable[[], Process] | None = None  # set by its node
         self.node = node
         self.name = name
         self.command = command
@@ -229,6 +230,39 @@ class Process:
     def kill(self) -> None:
         """Send SIGKILL."""
         self.signal(signals.SIGKILL)
+
+    def stop(self) -> None:
+        """Send SIGSTOP: it and its group stand still until `cont`."""
+        self.signal(signals.SIGSTOP)
+
+    def cont(self) -> None:
+        """Send SIGCONT."""
+        self.signal(signals.SIGCONT)
+
+    def again(self) -> Process:
+        """Start the same command anew in its node, without letting any time pass.
+
+        Its output goes to a name of its own, "web.2" after "web".
+        """
+        if self._again is None:
+            raise GuestError(f"{self.command!r} has not been started", node=self.node)
+        return self._again()
+
+    def restart(self) -> Process:
+        """Kill it if it runs, and start the same command anew once it has ended.
+
+        Returns:
+            The new process; this one stays what it was, with its result.
+
+        Raises:
+            GuestError: it could not be started.
+        """
+        if self.running:
+            self.kill()
+            self.wait()
+        process = self.again()
+        process.wait_started()
+        return process
 
     def time_out(self) -> None:
         """Kill it because its time is up; its result will say so."""

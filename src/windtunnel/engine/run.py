@@ -13,13 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from windtunnel.engine.capture import Capture
+from windtunnel.engine.faults import Faults
 from windtunnel.engine.judge import mismatch, not_found, process_mismatch
+from windtunnel.engine.labprocess import LabProcess
 from windtunnel.engine.process import Process, Result
 from windtunnel.engine.recorder import Recorder
 from windtunnel.engine.timeline import Task, Timeline, Wait
 from windtunnel.engine.world import World, WorldOptions
 from windtunnel.errors import IdleError
-from windtunnel.model.lab import Command, LabSpec, LinkChange, Outcome, ProcessSpec, Step
+from windtunnel.model.lab import Command, LabSpec, LinkChange, Outcome, Step
 
 TRY_MAX_NS = 60_000_000_000
 """How long one try of a command may take, if nothing else limits it."""
@@ -96,7 +98,11 @@ class LabRun:
         self._recorder = recorder
         self._captures = captures
         self._progress = progress
-        self._processes: list[tuple[ProcessSpec, Process]] = []
+        self._processes = {
+            (spec.node, spec.name): LabProcess(spec, world.node(spec.node))
+            for spec in world.spec.processes
+        }
+        self._started: list[LabProcess] = []
         self._checks: list[Check] = []
 
     def run(self) -> Outcomes:
@@ -127,8 +133,13 @@ class LabRun:
         return all(check.passed or not check.judged for check in self._checks)
 
     def timeline(self) -> Timeline:
-        """All processes and steps of the lab, each at its time; for whoever lets time pass."""
-        tasks = [self._process_task(spec) for spec in self._spec.processes]
+        """All processes, faults and steps of the lab, for whoever lets time pass.
+
+        What is due at one instant happens in this order.
+        """
+        tasks = [self._process_task(process) for process in self._processes.values()]
+        faults = Faults(self._world, self._recorder, self._processes)
+        tasks += faults.tasks(self._spec.faults)
         tasks += [self._step_task(step) for step in self._spec.steps]
         return Timeline(self._world, tasks)
 
@@ -145,31 +156,32 @@ class LabRun:
 
     # ---- processes ----
 
-    def _process_task(self, spec: ProcessSpec) -> Task:
+    def _process_task(self, process: LabProcess) -> Task:
+        spec = process.spec
         yield Wait(until_ns=spec.start_ns)
-        node = self._world.node(spec.node)
-        process = node.begin(spec.command, env=dict(spec.env), name=spec.name)
-        self._processes.append((spec, process))
+        process.start()
+        self._started.append(process)
         if spec.timeout_ns is not None:
             yield Wait(
-                condition=lambda: not process.running,
+                condition=lambda: process.settled,
                 until_ns=spec.start_ns + spec.timeout_ns,
             )
             if process.running:
                 process.time_out()
         waits_for_it = spec.expect.outcome in (Outcome.EXITED, Outcome.KILLED)
         if waits_for_it and self._spec.stop_ns is None:
-            yield Wait(condition=lambda: not process.running)
+            yield Wait(condition=lambda: process.settled)
 
     def _judge_processes(self) -> None:
-        for spec, process in self._processes:
+        for process in self._started:
+            spec = process.spec
             if spec.expect.outcome is None and spec.expect.stdout is None:
                 continue
             result = process.poll()
             if process.failure is not None:
                 why: str | None = process.failure.message
             else:
-                why = process_mismatch(result, process.stdout, spec.expect)
+                why = process_mismatch(result, process.stdout, spec.expect, down_by=process.down_by)
             end_ns = self._world.now_ns if result is None else result.end_ns
             self._decide(
                 Check(

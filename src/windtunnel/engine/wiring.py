@@ -63,6 +63,11 @@ class Wiring:
                 reply = self._agent.netlink(node, b"".join(one.message for one in piece))
                 self._under_way.append(_Request(node, piece, reply))
 
+    def hand_over(self, node: int, settings: Sequence[Setting]) -> None:
+        """Tell settings to the network that a node had before it was powered on again."""
+        reply = self._agent.hand_over(node, b"".join(one.message for one in settings))
+        self._under_way.append(_Request(node, settings, reply))
+
     def finish(self, *, time_ns: int | None = None) -> None:
         """Wait until all that was sent is done.
 

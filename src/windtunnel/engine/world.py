@@ -17,35 +17,39 @@ from typing import Self
 
 from windtunnel.engine import plan
 from windtunnel.engine.build import HostView, LabSetup
-from windtunnel.engine.cable import Cable, Hub, connect
-from windtunnel.engine.fabric import CableLink
+from windtunnel.engine.cable import veth_lines
+from windtunnel.engine.fabric import Fabric
 from windtunnel.engine.grants import GrantsLog
 from windtunnel.engine.guest import Boot, Guest, boot_all
 from windtunnel.engine.kernel import node_kernel
 from windtunnel.engine.link import Link
 from windtunnel.engine.loop import WATCHDOG_HOST_S, Calendar
+from windtunnel.engine.machine import Machine, SharedMachine
 from windtunnel.engine.node import Node
+from windtunnel.engine.outer import Outside
+from windtunnel.engine.ownmachine import OwnMachine
 from windtunnel.engine.parts import SHARED, Part, between_kernels
 from windtunnel.engine.parts import divide as parts_of
 from windtunnel.engine.process import Duration, duration_ns
 from windtunnel.engine.recorder import NullRecorder, Recorder
 from windtunnel.engine.seat import Seat
+from windtunnel.engine.switch import bridge_switches
 from windtunnel.engine.waits import Waits
-from windtunnel.errors import GuestError, HostError, StateError
+from windtunnel.errors import HostError, StateError
 from windtunnel.images.agent import ensure_initrd
 from windtunnel.images.kernels import Kernel
 from windtunnel.machines.confine import for_project
 from windtunnel.machines.sweep import new_scratch, sweep
 from windtunnel.model.lab import OWN, OWN_MEMORY_BYTES, LabSpec, NodeSpec
-from windtunnel.sim.lookahead import Lookahead
 from windtunnel.sim.seeds import derive
 from windtunnel.wire.timetravel import RunningTask
-
-AnyLink = Link | CableLink
 
 SECOND_NS = 1_000_000_000
 ZERO_NS = 10 * SECOND_NS
 """World time of lab time zero: `ping` takes a clock near zero for "not set"."""
+
+BY_HAND_PARTITION = "partition by hand"
+"""The key of `World.partition` at the fabric."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +121,7 @@ class World:
         self._waits = Waits(self._calendar)
         self._guests: list[Guest] = []
         self._nodes: dict[str, Node] = {}
-        self._links: dict[str, AnyLink] = {}
+        self._links: dict[str, Link] = {}
         try:
             self._begin(options)
         except BaseException:
@@ -138,10 +142,11 @@ class World:
         ]
         for setup in setups:
             setup.make(options.view)
-            self._namespaces.update(setup.namespaces)
-        self._take_nodes(parts)
-        self._take_links(parts, setups)
-        self._run_exec()
+        self._namespaces = setups[0].namespaces
+        self._make_fabric(parts, setups)
+        self._make_nodes(parts, setups)
+        for node in self._nodes.values():
+            node.set_up()
         while self._calendar.zero_ns < self._calendar.now_ns:
             self._calendar.zero_ns += SECOND_NS
         self._calendar.run_until(self._calendar.zero_ns)
@@ -179,56 +184,60 @@ class World:
             machine=node is not None,
         )
 
-    def _take_nodes(self, parts: Sequence[Part]) -> None:
-        found = {}
-        for guest, part in zip(self._guests, parts, strict=True):
-            for node in part.spec.nodes:
-                number = plan.node_numbers(part.spec)[node.name]
-                found[node.name] = Node(self, guest.agent, self._recorder, spec=node, number=number)
-        self._nodes = {node.name: found[node.name] for node in self.spec.nodes}
-        agent = self._guests[0].agent
-        self.base = Node(self, agent, self._recorder, spec=NodeSpec("base"), number=plan.BASE)
-
-    def _take_links(self, parts: Sequence[Part], setups: Sequence[LabSetup]) -> None:
-        links: dict[str, AnyLink] = {}
-        for part, setup in zip(parts, setups, strict=True):
-            numbers = plan.node_numbers(part.spec)
-            indexes = plan.interface_indexes(part.spec)
-            for link in part.spec.links:
-                links[link.name] = Link(
-                    self, setup.wiring, link, self._recorder, numbers=numbers, indexes=indexes
-                )
+    def _make_fabric(self, parts: Sequence[Part], setups: Sequence[LabSetup]) -> None:
+        """All cables and networks, inside kernels and between them."""
         ports = {
             (port.spec.endpoint.node, port.spec.endpoint.interface): port
             for guest in self._guests
             for port in guest.ports
         }
-        cables, hubs = connect(self._calendar, *between_kernels(self.spec), ports, self.spec.seed)
-        segments: list[Cable | Hub] = [*cables.values(), *hubs.values()]
+        outside = Outside(self._calendar, *between_kernels(self.spec), ports, self.spec.seed)
+        inside = [(part.spec, setup.wiring) for part, setup in zip(parts, setups, strict=True)]
 
-        def rewire() -> None:
-            self._calendar.lookahead = Lookahead(
-                way for segment in segments for way in segment.ways()
+        def finish() -> None:
+            for setup in setups:
+                setup.wiring.finish(time_ns=self.now_ns)
+            outside.measure()
+
+        self.fabric = Fabric(
+            [line for each in inside for line in veth_lines(*each)] + outside.lines,
+            [
+                *(switch for each in inside for switch in bridge_switches(*each)),
+                *outside.switches,
+            ],
+            finish=finish,
+            note=lambda link, change: self._recorder.event(
+                self.now_ns, "link", link=link, change=change
+            ),
+        )
+        self._links = {
+            link.name: Link(self, self.fabric, link, self._recorder) for link in self.spec.links
+        }
+
+    def _make_nodes(self, parts: Sequence[Part], setups: Sequence[LabSetup]) -> None:
+        """What a program has in its hands of each node."""
+        found = {}
+        for guest, part, setup in zip(self._guests, parts, setups, strict=True):
+            for node in part.spec.nodes:
+                found[node.name] = self._make_node(guest, setup, node)
+        self._nodes = {node.name: found[node.name] for node in self.spec.nodes}
+        agent = self._guests[0].agent
+        self.base = Node(self, agent, self._recorder, spec=NodeSpec("base"), number=plan.BASE)
+
+    def _make_node(self, guest: Guest, setup: LabSetup, spec: NodeSpec) -> Node:
+        number = setup.numbers[spec.name]
+
+        def boot(wiped: bool) -> None:
+            setup.power_on(spec, self.fabric.boot(spec.name), wiped=wiped)
+
+        machine: Machine
+        if spec.kernel is None:
+            machine = SharedMachine(
+                self, guest.agent, self.fabric, spec=spec, number=number, boot=boot
             )
-
-        rewire()
-        for name, cable in cables.items():
-            links[name] = CableLink(self, cable, self._recorder, rewire)
-        self._links = {link.name: links[link.name] for link in self.spec.links}
-
-    def _run_exec(self) -> None:
-        """Run the nodes' `exec` lines, each node's in order."""
-        for node in self._nodes.values():
-            for command in node.spec.exec:
-                result = node.run(command, name="exec", timeout="1 h")
-                if not result.ok:
-                    said = (result.stdout + result.stderr).strip()[-1000:]
-                    raise GuestError(
-                        f"the set-up command {command!r} exited with {result.exit_status}"
-                        + (f": {said}" if said else " and said nothing"),
-                        node=node.name,
-                        hint="a node's `exec` lines run when its links are up, before time 0",
-                    )
+        else:
+            machine = OwnMachine(self, self._calendar, guest.seat, spec.name)
+        return Node(self, guest.agent, self._recorder, spec=spec, number=number, machine=machine)
 
     # ---- time ----
 
@@ -306,7 +315,7 @@ class World:
         """All nodes, in the order of the lab."""
         return tuple(self._nodes.values())
 
-    def link(self, name: str, other: str | None = None) -> AnyLink:
+    def link(self, name: str, other: str | None = None) -> Link:
         """The link called `name`, or the first link between two nodes.
 
         Raises:
@@ -321,7 +330,7 @@ class World:
         raise StateError(f"no link {wanted!r}", hint=f"the links are {', '.join(self._links)}")
 
     @property
-    def links(self) -> tuple[AnyLink, ...]:
+    def links(self) -> tuple[Link, ...]:
         """All links, in the order of the lab."""
         return tuple(self._links.values())
 
@@ -330,6 +339,36 @@ class World:
         """The release of the lab's kernel, such as "7.3.4"."""
         self._check_open()
         return self._guests[0].agent.release or ""
+
+    # ---- faults ----
+
+    def partition(self, groups: Sequence[Sequence[str]]) -> None:
+        """Keep groups of nodes from reaching each other, at one instant.
+
+        Links between them lose all packets, and networks fall into parts. Cables
+        stay in: who is cut off finds out by its own timeouts. Another call
+        replaces the groups of the first.
+
+        Args:
+            groups: names of nodes, each in one group at most; the nodes that are
+                in none form one more.
+
+        Raises:
+            StateError: there is no such node, or it is in two groups.
+        """
+        names = [name for group in groups for name in group]
+        for name in names:
+            self.node(name)
+        if len(set(names)) < len(names):
+            raise StateError("a node is in two groups of a partition")
+        self.fabric.release(BY_HAND_PARTITION)
+        self.fabric.partition(BY_HAND_PARTITION, tuple(tuple(group) for group in groups))
+        self._recorder.event(self.now_ns, "partition", groups=[list(group) for group in groups])
+
+    def heal(self) -> None:
+        """Undo `partition`; what faults of the lab do stays."""
+        self.fabric.release(BY_HAND_PARTITION)
+        self._recorder.event(self.now_ns, "partition", groups=[])
 
     # ---- its end ----
 

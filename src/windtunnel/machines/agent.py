@@ -137,7 +137,7 @@ class AgentChannel:
         writable: Sequence[str] = (),
         top: Sequence[str] = (),
     ) -> Reply:
-        """Make node number `node`; see `wire.agent.node_add` and, for the OK, `parse_node`."""
+        """Make node number `node`, or power it on; see `wire.agent.node_add` and `parse_node`."""
         reply = self._node_replies[node] = Reply()
         self._post(
             wire.node_add(
@@ -218,23 +218,41 @@ class AgentChannel:
 
     def read_file(self, node: int, path: str) -> Reply:
         """Read a file; its content is in the reply's `data`."""
-        number = next(self._numbers)
-        reply = self._replies[number] = Reply()
-        self._post(wire.read_file(node, number, path))
-        return reply
+        return self._ask(lambda number: wire.read_file(node, number, path))
 
     def sysctl(self, node: int, settings: Sequence[tuple[str, str]]) -> Reply:
         """Set sysctls; names as paths below /proc/sys."""
-        number = next(self._numbers)
-        reply = self._replies[number] = Reply()
-        self._post(wire.sysctl(node, number, settings))
-        return reply
+        return self._ask(lambda number: wire.sysctl(node, number, settings))
 
     def netlink(self, node: int, messages: bytes) -> Reply:
         """Send rtnetlink messages in a node; see `wire.agent.netlink`."""
+        return self._ask(lambda number: wire.netlink(node, number, messages))
+
+    def freeze(self, node: int, *, on: bool) -> Reply:
+        """Freeze a node's processes, or let them go on; see `wire.agent.freeze`."""
+        return self._ask(lambda number: wire.freeze(node, number, on=on))
+
+    def memory(self, node: int, limit_bytes: int | None) -> Reply:
+        """Limit the memory of a node's processes; see `wire.agent.memory`."""
+        return self._ask(lambda number: wire.memory(node, number, limit_bytes))
+
+    def kill_all(self, node: int) -> Reply:
+        """Kill a node's processes but its first."""
+        return self._ask(lambda number: wire.kill_all(node, number))
+
+    def node_off(self, node: int, *, wipe: bool) -> Reply:
+        """Cut a node's power; see `wire.agent.node_off`. `add_node` powers it on."""
+        return self._ask(lambda number: wire.node_off(node, number, wipe=wipe))
+
+    def hand_over(self, node: int, messages: bytes) -> Reply:
+        """Speak to the network of a node's last life; see `wire.agent.hand_over`."""
+        return self._ask(lambda number: wire.hand_over(node, number, messages))
+
+    def _ask(self, request: Callable[[int], Frame]) -> Reply:
+        """Send a request that one answer ends."""
         number = next(self._numbers)
         reply = self._replies[number] = Reply()
-        self._post(wire.netlink(node, number, messages))
+        self._post(request(number))
         return reply
 
     def power_off(self) -> None:

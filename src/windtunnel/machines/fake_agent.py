@@ -16,6 +16,15 @@ from windtunnel.wire.agent import Frame, Kind, SpawnFlag, parse_frames
 CHUNK_BYTES = 32768
 _INITIAL_PID_NAMESPACE = 0xEFFFFFFC
 _FIRST_PID = 100
+_NEED_POWER = {
+    Kind.SPAWN,
+    Kind.WRITE_FILE,
+    Kind.READ_FILE,
+    Kind.SYSCTL,
+    Kind.FREEZE,
+    Kind.KILL_ALL,
+    Kind.HAND_OVER,
+}
 
 
 class FakeAgent:
@@ -41,6 +50,10 @@ class FakeAgent:
         self._after = after
         self._buffer = b""
         self._nodes: set[int] = set()
+        self._off: set[int] = set()
+        self._old_networks: set[int] = set()
+        self._frozen: set[int] = set()
+        self._overdue: list[tuple[int, int]] = []  # ends of frozen processes
         self._files: dict[tuple[int, bytes], bytes] = {}
         self._running: dict[int, Frame] = {}  # processes by number
         self._next_pid = _FIRST_PID
@@ -67,6 +80,12 @@ class FakeAgent:
         self._post(Frame(Kind.ERROR, request.node, request.number, payload))
 
     def _handle(self, frame: Frame) -> None:
+        if frame.kind in _NEED_POWER and frame.node in self._off:
+            self._error(frame, errno.EHOSTDOWN, "the node is off")
+            return
+        if frame.kind is Kind.SPAWN and frame.node in self._frozen:
+            self._error(frame, errno.EHOSTDOWN, "the node is paused")
+            return
         match frame.kind:
             case Kind.NODE_ADD:
                 self._add_node(frame)
@@ -88,6 +107,8 @@ class FakeAgent:
                     self._ok(frame)
                 else:
                     self._error(frame, errno.EINVAL, f"no node {frame.node}")
+            case Kind.FREEZE | Kind.MEMORY | Kind.KILL_ALL | Kind.NODE_OFF | Kind.HAND_OVER:
+                self._fail_node(frame)
             case Kind.RESIZE:
                 pass
             case Kind.POWER_OFF:
@@ -96,11 +117,59 @@ class FakeAgent:
                 self._error(frame, errno.ENOSYS, f"unknown frame {frame.kind}")
 
     def _add_node(self, frame: Frame) -> None:
-        if frame.node in self._nodes:
+        if frame.node in self._nodes - self._off:
             self._error(frame, errno.EINVAL, f"node {frame.node}: bad request")
             return
         self._nodes.add(frame.node)
+        self._off.discard(frame.node)
         self._ok(frame, struct.pack("<II", self._take_pid(), _INITIAL_PID_NAMESPACE))
+
+    def _fail_node(self, frame: Frame) -> None:
+        node = frame.node
+        if node not in self._nodes:
+            self._error(frame, errno.EINVAL, f"no node {node} that can fail")
+            return
+        match frame.kind:
+            case Kind.FREEZE:
+                self._freeze(node, on=frame.payload[0] == 1)
+            case Kind.KILL_ALL:
+                self._kill_all(node)
+            case Kind.NODE_OFF:
+                self._kill_all(node)
+                self._frozen.discard(node)
+                self._off.add(node)
+                self._old_networks.add(node)
+                if frame.payload[0]:
+                    self._files = {at: old for at, old in self._files.items() if at[0] != node}
+            case Kind.HAND_OVER if node not in self._old_networks:
+                self._error(frame, errno.EINVAL, f"node {node} has had no other network")
+                return
+            case Kind.HAND_OVER:
+                self._old_networks.discard(node)
+            case _:
+                pass
+        self._ok(frame)
+
+    def _freeze(self, node: int, *, on: bool) -> None:
+        if on:
+            self._frozen.add(node)
+            return
+        self._frozen.discard(node)
+        ends, self._overdue = self._overdue, []
+        for number, wait_status in ends:
+            self._wake(number, wait_status)
+
+    def _kill_all(self, node: int) -> None:
+        for number in [number for number, it in self._running.items() if it.node == node]:
+            self._end(number, 9)
+
+    def _wake(self, number: int, wait_status: int) -> None:
+        """A process's time has come: it ends, unless it is frozen."""
+        process = self._running.get(number)
+        if process is not None and process.node in self._frozen:
+            self._overdue.append((number, wait_status))
+        else:
+            self._end(number, wait_status)
 
     def _take_pid(self) -> int:
         self._next_pid += 1
@@ -124,7 +193,7 @@ class FakeAgent:
                 self._end(frame.number, 0)
             case "sleep":
                 delay_ns = round(float(arguments[0]) * 1e9)
-                self._after(delay_ns, lambda: self._end(frame.number, 0))
+                self._after(delay_ns, lambda: self._wake(frame.number, 0))
             case "cat":
                 if not flags & SpawnFlag.INPUT:
                     self._end(frame.number, 0)

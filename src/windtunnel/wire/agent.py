@@ -45,6 +45,11 @@ class Kind(IntEnum):
     RESIZE = 9
     POWER_OFF = 10
     NETLINK = 11
+    FREEZE = 12
+    MEMORY = 13
+    KILL_ALL = 14
+    NODE_OFF = 15
+    HAND_OVER = 16
 
     READY = 64
     OK = 65
@@ -173,7 +178,7 @@ def node_add(
     writable: Sequence[str] = (),
     top: Sequence[str] = (),
 ) -> Frame:
-    """Make a node; answered by OK (see `parse_node`) or ERROR.
+    """Make a node, or power one on again; answered by OK (see `parse_node`) or ERROR.
 
     Payload: u32 clone flags, u32 number of places, string host name, string
     root directory on the host, then a string for each place: "d" (name at the
@@ -274,6 +279,50 @@ def netlink(node: int, number: int, messages: bytes) -> Frame:
             a multiple of four (`windtunnel.wire.rtnetlink`).
     """
     return Frame(Kind.NETLINK, node, number, messages)
+
+
+def freeze(node: int, number: int, *, on: bool) -> Frame:
+    """Freeze all processes of a node, or let them go on; answered by OK or ERROR.
+
+    OK comes when all of them stand still. Until they go on again, SPAWN is
+    refused with EHOSTDOWN. Payload: u32, 1 or 0.
+    """
+    return Frame(Kind.FREEZE, node, number, _U32.pack(on))
+
+
+def memory(node: int, number: int, limit_bytes: int | None) -> Frame:
+    """Limit the memory of all processes of a node; answered by OK or ERROR.
+
+    Payload: string, bytes in decimal, or "max" for no limit (memory.max of
+    Documentation/admin-guide/cgroup-v2.rst).
+    """
+    text = "max" if limit_bytes is None else str(limit_bytes)
+    return Frame(Kind.MEMORY, node, number, _string(text))
+
+
+def kill_all(node: int, number: int) -> Frame:
+    """Kill all processes of a node but its first; answered by OK or ERROR, and by EXITs."""
+    return Frame(Kind.KILL_ALL, node, number)
+
+
+def node_off(node: int, number: int, *, wipe: bool) -> Frame:
+    """Cut a node's power: its processes' EXITs come, then OK or ERROR.
+
+    Its interfaces go down first, so nothing of it says goodbye. Until the next
+    NODE_ADD of the number, which powers it on, all is refused with EHOSTDOWN
+    but NETLINK, which goes to the network that it had, and NODE_OFF, which may
+    still wipe. Payload: u32, 1 to empty its files' private layer.
+    """
+    return Frame(Kind.NODE_OFF, node, number, _U32.pack(wipe))
+
+
+def hand_over(node: int, number: int, messages: bytes) -> Frame:
+    """Send rtnetlink messages to the network that a node had before it was powered off.
+
+    As NETLINK, after NODE_ADD has made the new one; with OK the old one is gone,
+    and with it each interface that the messages have not moved.
+    """
+    return Frame(Kind.HAND_OVER, node, number, messages)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ _BURSTS = struct.Struct("<IIII")  # tc_netem_gemodel: p, r, h, 1-k
 _CORRELATIONS = struct.Struct("<III")  # of delay, loss, duplicate
 _RATE = struct.Struct("<IiIi")  # bytes a second, packet overhead, cell size, cell overhead
 
-_NEWLINK, _NEWADDR, _NEWQDISC, _DELQDISC = 16, 20, 36, 37
+_NEWLINK, _DELLINK, _NEWADDR, _NEWQDISC, _DELQDISC = 16, 17, 20, 36, 37
 _REQUEST, _ACK, _REPLACE, _EXCL, _CREATE = 0x1, 0x4, 0x100, 0x200, 0x400
 _MAKE = _REQUEST | _ACK | _CREATE | _EXCL
 
@@ -151,6 +151,28 @@ def set_up(index: int, *, master: int | None = None) -> bytes:
     return _message(
         _NEWLINK, _REQUEST | _ACK, _LINK.pack(0, 0, index, _IFF_UP, _IFF_UP), attributes
     )
+
+
+def move_interface(interface: NewInterface) -> bytes:
+    """Move an interface into another network namespace, where it keeps its index if that is free.
+
+    It is down there, and has neither addresses nor queues.
+
+    Args:
+        interface: its index where it is, and all that it has where it goes;
+            `namespace_pid` says where.
+    """
+    return _message(
+        _NEWLINK,
+        _REQUEST | _ACK,
+        _LINK.pack(0, 0, interface.index, 0, 0),
+        _interface(interface),
+    )
+
+
+def delete_interface(index: int) -> bytes:
+    """Remove an interface; a bridge's ports are free then."""
+    return _message(_DELLINK, _REQUEST | _ACK, _LINK.pack(0, 0, index, 0, 0))
 
 
 def set_carrier(index: int, *, on: bool) -> bytes:

@@ -18,6 +18,8 @@ static void handle(const struct header *request, char *payload)
 	struct reader reader = { payload, payload + request->size, false };
 	struct process *process = find_process(request->number);
 
+	if (is_away(request))
+		return;
 	switch (request->kind) {
 	case NODE_ADD:
 		add_node(request, &reader);
@@ -54,6 +56,21 @@ static void handle(const struct header *request, char *payload)
 		break;
 	case NETLINK:
 		configure_network(request, &reader);
+		break;
+	case HAND_OVER:
+		hand_over(request, &reader);
+		break;
+	case FREEZE:
+		freeze_node(request, &reader);
+		break;
+	case MEMORY:
+		limit_memory(request, &reader);
+		break;
+	case KILL_ALL:
+		kill_all(request);
+		break;
+	case NODE_OFF:
+		power_off_node(request, &reader);
 		break;
 	case POWER_OFF:
 		sync();
@@ -171,6 +188,9 @@ static void prepare_system(void)
 	    mount("host", "/host", "hostfs", MS_RDONLY, "/") ||
 	    mount("nodes", "/nodes", "tmpfs", 0, "mode=755"))
 		die("mounting");
+	/* a kernel without cgroups lacks only some of the faults: cgroup.c says so then */
+	mkdir("/cgroup", 0755);
+	mount("cgroup2", "/cgroup", "cgroup2", 0, "");
 	own_pid_ns = keep_namespace("pid");
 	own_net_ns = keep_namespace("net");
 	own_uts_ns = keep_namespace("uts");

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/netlink.h>
 #include <linux/openat2.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -38,7 +39,8 @@
 
 enum kind {
 	NODE_ADD = 1, SPAWN, INPUT, INPUT_END, SIGNAL, WRITE_FILE, READ_FILE,
-	SYSCTL, RESIZE, POWER_OFF, NETLINK,
+	SYSCTL, RESIZE, POWER_OFF, NETLINK, FREEZE, MEMORY, KILL_ALL, NODE_OFF,
+	HAND_OVER,
 	READY = 64, OK, ERROR, OUTPUT, ERROR_OUTPUT, EXIT,
 };
 
@@ -52,11 +54,14 @@ struct header {
 };
 
 struct node {
-	bool exists;
+	bool exists, off, frozen;
 	uint32_t namespaces;	/* clone(2) flags */
 	pid_t pid;		/* its first process, in our pid namespace */
 	int pidfd;
 	int root;		/* O_PATH of its root directory */
+	int network;		/* that it had when its power went; -1: none is left */
+	int cgroup;		/* its directory; -1: this kernel has no cgroups, or the base */
+	int members;		/* cgroup.procs of all its processes but the first; -1: none */
 };
 
 /* A process that we were told to start. Kept after its end while some
@@ -93,6 +98,7 @@ struct node_start {
 	uint32_t place_count;
 	const char *name, *host_root, *places;
 	int report;
+	int cgroup;		/* of the node; -1: none */
 };
 
 extern int port;	/* to the host */
@@ -111,10 +117,22 @@ char *take_string(struct reader *reader);
 
 /* node.c */
 struct node *find_node(uint16_t number);
+bool is_away(const struct header *request);
 void add_node(const struct header *request, struct reader *reader);
 
 /* root.c */
 int make_root(const struct node_start *start);
+
+/* cgroup.c */
+void make_cgroup(struct node *node, uint16_t number);
+int join_first(int cgroup);
+int write_cgroup(const struct node *node, const char *name, const char *value);
+void freeze_node(const struct header *request, struct reader *reader);
+void limit_memory(const struct header *request, struct reader *reader);
+void kill_all(const struct header *request);
+
+/* power.c */
+void power_off_node(const struct header *request, struct reader *reader);
 
 /* process.c */
 void watch(int fd, uint32_t events, int what, int index, struct process *process);
@@ -125,6 +143,7 @@ void maybe_forget(struct process *process);
 void feed(struct process *process);
 void spawn(const struct header *request, struct reader *reader);
 void reap(int signals);
+void reap_until(pid_t last);
 void take_input(struct process *process, struct reader *reader);
 void send_signal(struct process *process, uint32_t signal_number);
 void resize(struct process *process, struct reader *reader);
@@ -136,5 +155,6 @@ void read_file(const struct header *request, struct reader *reader);
 /* network.c */
 void set_sysctls(const struct header *request, struct reader *reader);
 void configure_network(const struct header *request, struct reader *reader);
+void hand_over(const struct header *request, struct reader *reader);
 
 #endif

@@ -55,13 +55,16 @@ void set_sysctls(const struct header *request, struct reader *reader)
 		send_ok(request, "", 0);
 }
 
-/* A socket for the network of a node; it stays there when we are back. */
-static int open_rtnetlink(const struct node *node)
+/*
+ * A socket for the network of a node; it stays there when we are back.
+ * `network` is what setns(2) takes: a process or a network.
+ */
+static int open_rtnetlink(const struct node *node, int network)
 {
 	bool elsewhere = node->namespaces & CLONE_NEWNET;
 	int fd, on = 1;
 
-	if (elsewhere && setns(node->pidfd, CLONE_NEWNET))
+	if (elsewhere && setns(network, CLONE_NEWNET))
 		return -1;
 	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	if (elsewhere && setns(own_net_ns, CLONE_NEWNET))
@@ -107,21 +110,18 @@ static int ask_kernel(int fd, const char *message, uint32_t size, char *words, s
 	return -error->error;
 }
 
-void configure_network(const struct header *request, struct reader *reader)
+/* Send all messages of a request; whether all of them went well. */
+static bool tell_network(const struct header *request, struct reader *reader,
+			 const struct node *node, int network)
 {
-	struct node *node = find_node(request->node);
 	uint32_t count = 0;
 	char words[512];
 	int fd, error = 0;
 
-	if (!node) {
-		send_error(request, EINVAL, "no node %u", request->node);
-		return;
-	}
-	fd = open_rtnetlink(node);
+	fd = open_rtnetlink(node, network);
 	if (fd < 0) {
 		send_error(request, errno, "entering the network of node %u", request->node);
-		return;
+		return false;
 	}
 	for (; reader->at < reader->end; count++) {
 		struct nlmsghdr header;
@@ -146,4 +146,30 @@ void configure_network(const struct header *request, struct reader *reader)
 			   *words ? words : strerror(error));
 	else
 		send_ok(request, "", 0);
+	return !error;
+}
+
+void configure_network(const struct header *request, struct reader *reader)
+{
+	struct node *node = find_node(request->node);
+
+	if (!node)
+		send_error(request, EINVAL, "no node %u", request->node);
+	else	/* cables can be pulled out of a machine without power */
+		tell_network(request, reader, node, node->off ? node->network : node->pidfd);
+}
+
+/* What a node still has in the network of its last life; that one ends then. */
+void hand_over(const struct header *request, struct reader *reader)
+{
+	struct node *node = find_node(request->node);
+
+	if (!node || node->network < 0) {
+		send_error(request, EINVAL, "node %u has had no other network", request->node);
+		return;
+	}
+	if (tell_network(request, reader, node, node->network)) {
+		close(node->network);
+		node->network = -1;
+	}
 }

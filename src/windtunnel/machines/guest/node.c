@@ -9,6 +9,25 @@ struct node *find_node(uint16_t number)
 {
 	return number < node_count && nodes[number].exists ? &nodes[number] : NULL;
 }
+
+/*
+ * Refuse what a node cannot do now: nothing without power, and while it is
+ * frozen nothing can be started, since a frozen child would never get to exec.
+ */
+bool is_away(const struct header *request)
+{
+	struct node *node = find_node(request->node);
+	bool off = node && node->off, spawns = request->kind == SPAWN;
+
+	if (!(off && (spawns || request->kind == WRITE_FILE || request->kind == READ_FILE ||
+		      request->kind == SYSCTL || request->kind == FREEZE ||
+		      request->kind == KILL_ALL || request->kind == HAND_OVER)) &&
+	    !(node && node->frozen && spawns))
+		return false;
+	send_error(request, EHOSTDOWN, "the node is %s", off ? "off" : "paused");
+	return true;
+}
+
 static void reap_for_ever(void)
 {
 	sigset_t all;
@@ -31,7 +50,8 @@ static int node_main(void *argument)
 	struct node_start *start = argument;
 	int result = 0;
 
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	if ((start->cgroup >= 0 && join_first(start->cgroup)) ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
 	    make_root(start))
 		result = errno;
 	if (!result && (start->namespaces & CLONE_NEWUTS) &&
@@ -74,7 +94,8 @@ static int grow_nodes(uint16_t number)
 void add_node(const struct header *request, struct reader *reader)
 {
 	struct node_start start = { .number = request->node };
-	struct node node = { .exists = true };
+	struct node *before = find_node(request->node);
+	struct node node = { .exists = true, .network = -1, .cgroup = -1, .members = -1 };
 	uint32_t report[2], i;
 	int pipes[2], result = EIO;
 	char path[64];
@@ -86,10 +107,16 @@ void add_node(const struct header *request, struct reader *reader)
 	start.places = reader->at;
 	for (i = 0; i < start.place_count && !reader->bad; i++)
 		take_string(reader);
-	if (reader->bad || grow_nodes(request->node) || find_node(request->node)) {
+	if (reader->bad || (before && !before->off) || grow_nodes(request->node)) {
 		send_error(request, EINVAL, "node %u: bad request", request->node);
 		return;
 	}
+	if (before)	/* it is powered on again */
+		node = *before;
+	else if (start.namespaces & CLONE_NEWPID)
+		make_cgroup(&node, request->node);
+	node.off = false;
+	start.cgroup = node.cgroup;
 	if (pipe2(pipes, O_CLOEXEC))
 		die("pipe");
 	start.report = pipes[1];

@@ -153,6 +153,8 @@ static void child_main(struct node *node, struct spawn_plan *plan)
 	int signal_number;
 
 	setsid();
+	if (node->members >= 0 && write(node->members, "0", 1) != 1)
+		child_fail("joining the node's cgroup");
 	for (signal_number = 1; signal_number < NSIG; signal_number++)
 		signal(signal_number, SIG_DFL);
 	sigemptyset(&none);
@@ -333,10 +335,20 @@ static void report_exit(struct process *process, int status, const struct rusage
 	maybe_forget(process);
 }
 
+static void report_child(pid_t pid, int status, const struct rusage *usage)
+{
+	struct process *process;
+
+	for (process = processes; process; process = process->next)
+		if (process->pid == pid) {
+			report_exit(process, status, usage);
+			break;
+		}
+}
+
 void reap(int signals)
 {
 	struct signalfd_siginfo info;
-	struct process *process;
 	struct rusage usage;
 	int status;
 	pid_t pid;
@@ -344,11 +356,21 @@ void reap(int signals)
 	while (read(signals, &info, sizeof(info)) > 0)
 		;
 	while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0)
-		for (process = processes; process; process = process->next)
-			if (process->pid == pid) {
-				report_exit(process, status, &usage);
-				break;
-			}
+		report_child(pid, status, &usage);
+}
+
+/* Wait for children until the one that is named has ended, too. */
+void reap_until(pid_t last)
+{
+	struct rusage usage;
+	int status;
+	pid_t pid;
+
+	while ((pid = wait4(-1, &status, 0, &usage)) != last)
+		if (pid > 0)
+			report_child(pid, status, &usage);
+		else if (errno != EINTR)
+			die("waiting for a node's end");
 }
 
 /* Feed what a process' pipe takes now; epoll tells when it takes more. */

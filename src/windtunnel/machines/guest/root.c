@@ -191,14 +191,36 @@ static int mount_layers(const struct node_start *start, const char *base, char *
 }
 
 /*
+ * Hide a directory of the host behind one that is empty at first, and that
+ * lives on when the node is powered off: /tmp and /run do not.
+ */
+static int mount_kept(unsigned int number, const char *name, mode_t mode, const char *target)
+{
+	char own[64];
+
+	if (mkdir(target, 0755) && errno != EEXIST)
+		return errno == ENOENT ? 0 : -1;
+	snprintf(own, sizeof(own), "/nodes/%u/kept", number);
+	mkdir(own, 0755);
+	snprintf(own, sizeof(own), "/nodes/%u/kept/%s", number, name);
+	if (!mkdir(own, 0755) && chmod(own, mode))
+		return -1;
+	return mount(own, target, NULL, MS_BIND, NULL) ||
+	       mount(NULL, target, NULL, MS_BIND | MS_REMOUNT | MS_NOSUID | MS_NODEV, NULL);
+}
+
+/*
  * The node's root: a private writable layer over the host's tree. What is the
  * user's own, or the host's present state, is hidden behind empty directories.
  */
 int make_root(const struct node_start *start)
 {
 	static const struct { const char *path, *options; } empty[] = {
-		{ "tmp", "mode=1777" }, { "run", "mode=755" }, { "var/tmp", "mode=1777" },
-		{ "root", "mode=755" }, { "home", "mode=755" },
+		{ "tmp", "mode=1777" }, { "run", "mode=755" },
+	};
+	static const struct { const char *path, *name; mode_t mode; } kept[] = {
+		{ "var/tmp", "var-tmp", 01777 }, { "root", "root", 0755 },
+		{ "home", "home", 0755 },
 	};
 	const char *host_root = start->host_root, *place = start->places;
 	char base[64], root[80], path[256], layers[1024] = "", options[2048];
@@ -231,6 +253,11 @@ int make_root(const struct node_start *start)
 		snprintf(path, sizeof(path), "%s/%s", root, empty[i].path);
 		if (mount_at("tmpfs", path, MS_NOSUID | MS_NODEV, empty[i].options) &&
 		    errno != ENOENT)
+			return -1;
+	}
+	for (i = 0; i < sizeof(kept) / sizeof(*kept); i++) {
+		snprintf(path, sizeof(path), "%s/%s", root, kept[i].path);
+		if (mount_kept(start->number, kept[i].name, kept[i].mode, path))
 			return -1;
 	}
 	if (!(start->namespaces & CLONE_NEWNET))

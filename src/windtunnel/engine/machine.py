@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can be done to a node as a whole, whichever way it is run.
+
+`Machine` is all that nodes and faults know of it. `SharedMachine` is a node that
+shares its kernel: a cgroup and namespaces. Whoever pauses, starves or switches
+off a machine does so under a key; it goes on when the last key is released.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Hashable
+from typing import Protocol
+
+from windtunnel.engine.fabric import Fabric
+from windtunnel.errors import GuestError, ImpossibleFaultError
+from windtunnel.machines.agent import AgentChannel, Reply
+from windtunnel.model.fault import ClockDrift, ClockStep, VolumeFault
+from windtunnel.model.lab import NodeSpec
+
+OwnKernelAction = VolumeFault | ClockStep | ClockDrift
+"""What can be done only to a node with a kernel of its own."""
+
+
+class Machine(Protocol):
+    """A node's kernel and power."""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it has power."""
+
+    def pause(self, key: Hashable) -> None:
+        """Let nothing in it go on; to others it is silent."""
+
+    def resume(self, key: Hashable) -> None:
+        """Let it go on, unless another key pauses it."""
+
+    def kill_processes(self) -> None:
+        """Kill all that runs in it."""
+
+    def limit_memory(self, key: Hashable, limit_bytes: int | None) -> None:
+        """Limit the memory of all that runs in it; of several limits the least counts.
+
+        Args:
+            key: whose limit; an older one of the same key is replaced.
+            limit_bytes: None takes the key's limit away.
+        """
+
+    def power_off(self, key: Hashable, *, wipe: bool) -> None:
+        """Cut its power; it keeps its files unless one who cuts it wipes them."""
+
+    def power_on(self, key: Hashable) -> bool:
+        """Boot it, unless another key keeps it off; whether it has been booted."""
+
+    def begin(self, key: Hashable, action: OwnKernelAction) -> None:
+        """Have its volume or clock fail, as only a kernel of its own can.
+
+        Raises:
+            ImpossibleFaultError: it shares its kernel.
+        """
+
+    def end(self, key: Hashable, action: OwnKernelAction) -> None:
+        """Undo `begin`."""
+
+
+class MachineWorld(Protocol):
+    """What a machine needs of its world."""
+
+    @property
+    def now_ns(self) -> int:
+        """Lab time."""
+
+    def wait(self, condition: Callable[[], bool], what: str) -> None:
+        """Let time pass until `condition` holds."""
+
+
+class SharedMachine:
+    """A node in a kernel that it shares with others."""
+
+    def __init__(
+        self,
+        world: MachineWorld,
+        agent: AgentChannel,
+        fabric: Fabric,
+        *,
+        spec: NodeSpec,
+        number: int,
+        boot: Callable[[bool], None],
+    ) -> None:
+        """Take over a running node.
+
+        Args:
+            world: that it is in.
+            agent: of its kernel.
+            fabric: has its cables.
+            spec: as the lab has it.
+            number: for the agent.
+            boot: makes it anew after it was off; told whether its files are wiped.
+        """
+        self._world = world
+        self._agent = agent
+        self._fabric = fabric
+        self._spec = spec
+        self._number = number
+        self._boot = boot
+        self._off_by: set[Hashable] = set()
+        self._wiped = False
+        self._paused_by: set[Hashable] = set()
+        self._limits: dict[Hashable, int] = {}
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it has power."""
+        return not self._off_by
+
+    def pause(self, key: Hashable) -> None:
+        """Freeze its processes, and cut off its network from all others.
+
+        Its kernel goes on, being everybody's: without the loss it would answer
+        pings and acknowledge what a machine that stands still cannot.
+
+        Raises:
+            GuestError: it is off, or a process of it cannot be frozen.
+        """
+        if not self.is_on:
+            raise self._error("it is off, and cannot be paused")
+        if not self._paused_by:
+            self._fabric.silence(self._silence_key, self._spec.name)
+            try:
+                self._ask(self._agent.freeze(self._number, on=True), "its pause")
+            except GuestError:
+                self._fabric.release(self._silence_key)
+                raise
+        self._paused_by.add(key)
+
+    def resume(self, key: Hashable) -> None:
+        """Let it go on, unless another key pauses it; one that was off meanwhile has done so."""
+        if key not in self._paused_by:
+            return
+        self._paused_by.discard(key)
+        if not self._paused_by:
+            self._ask(self._agent.freeze(self._number, on=False), "its going on")
+            self._fabric.release(self._silence_key)
+
+    def kill_processes(self) -> None:
+        """Kill all of its processes but the first, which is its namespaces' own.
+
+        Raises:
+            GuestError: it is off.
+        """
+        self._ask(self._agent.kill_all(self._number), "the end of its processes")
+
+    def limit_memory(self, key: Hashable, limit_bytes: int | None) -> None:
+        """Limit its memory, page cache and files in /tmp included."""
+        limits = {other: limit for other, limit in self._limits.items() if other != key}
+        if limit_bytes is not None:
+            limits[key] = limit_bytes
+        least = min(limits.values(), default=None)
+        if least != min(self._limits.values(), default=None):
+            self._ask(self._agent.memory(self._number, least), "its memory limit")
+        self._limits = limits
+
+    def power_off(self, key: Hashable, *, wipe: bool) -> None:
+        """Cut its power: processes, mounts and sockets are gone, and say goodbye to nobody.
+
+        Its interfaces wait without a carrier; for its peers they never vanish.
+        """
+        if self.is_on:
+            self._wiped = False
+        if self.is_on or wipe:
+            self._ask(self._agent.node_off(self._number, wipe=wipe), "its power cut")
+            self._wiped = self._wiped or wipe
+        self._off_by.add(key)
+        self._fabric.power(self._spec.name, on=False)
+        if self._paused_by:
+            # what has no power is not paused, and does not boot into a pause
+            self._paused_by.clear()
+            self._fabric.release(self._silence_key)
+
+    def power_on(self, key: Hashable) -> bool:
+        """Boot it with the cables that it had, unless another key keeps it off."""
+        if key not in self._off_by:
+            return False
+        self._off_by.discard(key)
+        if self._off_by:
+            return False
+        self._fabric.power(self._spec.name, on=True)
+        self._boot(self._wiped)
+        return True
+
+    def begin(self, key: Hashable, action: OwnKernelAction) -> None:  # noqa: ARG002 - the protocol's
+        """Refuse: there are no volumes, and the clock is everybody's."""
+        what = "a volume" if isinstance(action, VolumeFault) else "a clock of its own"
+        raise ImpossibleFaultError(
+            f"it shares its kernel, and so has not {what} that could fail",
+            node=self._spec.name,
+            time_ns=self._world.now_ns,
+            hint="give the node `kernel: own`",
+        )
+
+    def end(self, key: Hashable, action: OwnKernelAction) -> None:
+        """Refuse: it has never begun."""
+        self.begin(key, action)
+
+    @property
+    def _silence_key(self) -> Hashable:
+        return ("paused", self._spec.name)
+
+    def _ask(self, reply: Reply, what: str) -> None:
+        self._world.wait(lambda: reply.done, f"{what}, node {self._spec.name}")
+        failure = reply.failure
+        if failure is None:
+            return
+        hint = ""
+        if failure.errno in (errno.ENOENT, errno.ENOSYS):
+            hint = (
+                "this kernel lacks CONFIG_CGROUPS or CONFIG_MEMCG: "
+                "windtunnel kernel build --with CGROUPS=y --with MEMCG=y"
+            )
+        raise self._error(f"{failure.text}: {os.strerror(failure.errno)}", hint)
+
+    def _error(self, message: str, hint: str = "") -> GuestError:
+        return GuestError(message, node=self._spec.name, time_ns=self._world.now_ns, hint=hint)
