@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 
 import pytest
 
 from guests import Bench
 from windtunnel.engine import loop
 from windtunnel.engine.loop import SeatState
-from windtunnel.errors import GuestLostError, GuestStuckError, InternalError
+from windtunnel.errors import GuestLostError, GuestStuckError, InternalError, ProtocolError
+from windtunnel.sim.lookahead import Lookahead
 from windtunnel.wire.timetravel import Message, Operation
 
 BOOTED_NS = 1_534_477
@@ -45,9 +47,10 @@ def sleep_all(bench):
 
 def test_a_guest_begins_at_zero_and_knows_the_time_of_day(bench):
     guest = bench.fake()
-    bench.calendar.run(lambda: guest.seat.state is SeatState.WAITING)
+    bench.calendar.run_until(1)
     assert guest.trace() == ["0 connected", "0 admitted 1893456000000000000"]
-    assert bench.calendar.now_ns == 0
+    assert guest.seat.state is SeatState.WAITING
+    assert bench.calendar.now_ns == 1
     assert bench.calendar.grants == 0
 
 
@@ -62,47 +65,79 @@ def test_a_guest_alone_runs_on_without_asking(bench):
     ]
 
 
-def test_two_guests_take_turns(bench):
+def test_guests_without_a_way_between_them_do_not_take_turns(bench):
     one = bench.fake("sleep:100", "sleep:100")
     two = bench.fake("sleep:150", "compute:40", "compute:40")
     sleep_all(bench)
-    assert one.grants() == [BOOTED_NS, BOOTED_NS + 100, BOOTED_NS + 200]
-    assert two.grants() == [BOOTED_NS, BOOTED_NS + 150, BOOTED_NS + 230]
+    assert one.grants() == [BOOTED_NS]
+    assert two.grants() == [BOOTED_NS]
+
+
+def test_guests_with_a_way_between_them_go_no_further_than_the_other_could_reach_them(bench):
+    bench.calendar.lookahead = Lookahead([(1, 2, 120), (2, 1, 120)])
+    one = bench.fake("sleep:100", "sleep:100")
+    two = bench.fake("sleep:150", "compute:40", "compute:40")
+    sleep_all(bench)
+    assert one.grants() == [BOOTED_NS, BOOTED_NS + 200]
+    assert two.grants() == [BOOTED_NS, BOOTED_NS + 150]
+
+
+def test_a_way_in_one_direction_bounds_only_its_end(bench):
+    bench.calendar.lookahead = Lookahead([(1, 2, 50)])
+    one = bench.fake("sleep:100", "sleep:100")
+    two = bench.fake("sleep:100", "sleep:100")
+    sleep_all(bench)
+    assert one.grants() == [BOOTED_NS]
+    assert two.grants() == [BOOTED_NS, BOOTED_NS + 100]
 
 
 @pytest.mark.parametrize("connecting", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
-def test_guests_are_admitted_by_number_in_whatever_order_they_connect(bench, connecting):
+def test_guests_are_let_run_by_number_in_whatever_order_they_connect(make_bench, connecting):
+    log = []
+    bench = make_bench(grants=lambda *move: log.append(move))
     guests = [bench.fake("sleep:10", "compute:10", "sleep:5", hold=True) for _ in range(3)]
     for number in connecting:
         guests[number].process.stdin.write(b"\n")
         guests[number].process.stdin.flush()
         while not guests[number].trace():
             os.sched_yield()
-    admitted = []
-
-    def until():
-        waiting = [guest.seat.number for guest in guests if guest.seat.state is SeatState.WAITING]
-        if waiting not in admitted:
-            admitted.append(waiting)
-        return bench.calendar.grants > 0
-
-    assert bench.calendar.run(until)
-    assert admitted == [[], [1], [1, 2], [1, 2, 3]]
     sleep_all(bench)
+    assert log == [
+        ("wait", 0, "guest1"),
+        ("wait", 0, "guest2"),
+        ("wait", 0, "guest3"),
+        ("run", BOOTED_NS, "guest1"),
+        ("wait", BOOTED_NS + 25, "guest1"),
+        ("run", BOOTED_NS, "guest2"),
+        ("wait", BOOTED_NS + 25, "guest2"),
+        ("run", BOOTED_NS, "guest3"),
+        ("wait", BOOTED_NS + 25, "guest3"),
+    ]
     assert [guest.trace() for guest in guests] == [guests[0].trace()] * 3
 
 
-def test_at_one_instant_guests_go_by_their_numbers(bench):
-    order = []
+def heard_of(bench):
+    """What guests tell from now on: (ns since they had booted, number, what)."""
+    events = []
+
+    def hear(guest):
+        def note(data):
+            time_ns = bench.calendar.now_ns - BOOTED_NS
+            events.append((time_ns, guest.seat.number, data))
+
+        return note
+
+    for guest in bench.guests:
+        guest.hear = hear(guest)
+    return events
+
+
+def test_at_one_instant_guests_report_by_their_numbers(bench):
     for _ in range(3):
-        guest = bench.fake("sleep:1000000", "say:x", console=True)
-        guest.receive = lambda data, guest=guest: order.append(
-            (bench.calendar.now_ns, guest.seat.number)
-        )
-        guest.model._received = guest.receive
+        bench.fake("sleep:1000000", "say:x", console=True)
+    events = heard_of(bench)
     sleep_all(bench)
-    assert [number for _, number in order] == [1, 2, 3]
-    assert len({time_ns for time_ns, _ in order}) == 1
+    assert events == [(1_000_000, 1, b"x"), (1_000_000, 2, b"x"), (1_000_000, 3, b"x")]
 
 
 def test_at_one_instant_the_agenda_goes_before_the_guests(bench):
@@ -126,20 +161,41 @@ def test_time_stops_at_the_instant_that_was_asked_for(bench):
     assert guest.trace()[-1] == f"{BOOTED_NS + 20_000_000} step forever"
 
 
-def test_an_action_added_while_a_guest_runs_is_done_before_the_guest_goes_past_it(bench):
+def test_a_local_action_made_while_a_guest_runs_is_done_before_the_guest_goes_past_it(bench):
     events = []
     guest = bench.fake("say:one", "compute:1000", "say:two", console=True)
 
     def received(data):
-        events.append((bench.calendar.now_ns, data))
+        now_ns = guest.seat.now_ns
+        events.append((now_ns, data))
         if data == b"one":
-            later_ns = bench.calendar.now_ns + 400
-            bench.calendar.at(later_ns, lambda: events.append((bench.calendar.now_ns, b"action")))
+            action = lambda: events.append((guest.seat.now_ns, b"action"))  # noqa: E731
+            bench.calendar.local(guest.seat, now_ns + 400, action)
 
     guest.model._received = received
     sleep_all(bench)
-    said_ns = events[0][0]
-    assert events == [(said_ns, b"one"), (said_ns + 400, b"action"), (said_ns + 1000, b"two")]
+    assert events == [
+        (BOOTED_NS, b"one"),
+        (BOOTED_NS + 400, b"action"),
+        (BOOTED_NS + 1000, b"two"),
+    ]
+
+
+def test_a_local_action_for_the_past_is_done_as_soon_as_the_guest_waits(bench):
+    guest = bench.fake("compute:1000", "say:x", "compute:1000", console=True)
+    seen = []
+    guest.model._received = lambda data: bench.calendar.local(
+        guest.seat, 10, lambda: seen.append(guest.seat.now_ns)
+    )
+    sleep_all(bench)
+    assert seen == [BOOTED_NS + 1000]
+
+
+def test_an_appointment_of_the_world_cannot_be_made_while_a_guest_runs(bench):
+    guest = bench.fake("say:x", console=True)
+    guest.model._received = lambda data: bench.calendar.at(0, lambda: None)
+    with pytest.raises(InternalError, match="appointment of the world is made while guests run"):
+        sleep_all(bench)
 
 
 def test_an_action_for_the_past_is_done_at_once(bench):
@@ -151,7 +207,7 @@ def test_an_action_for_the_past_is_done_at_once(bench):
 
 
 def test_a_cancelled_action_does_not_happen(bench):
-    appointment = bench.calendar.at_once(lambda: pytest.fail("it was cancelled"))
+    appointment = bench.calendar.at(0, lambda: pytest.fail("it was cancelled"))
     appointment.cancel()
     sleep_all(bench)
     assert bench.calendar.now_ns == 0
@@ -189,10 +245,8 @@ def test_a_guest_that_has_computed_since_its_last_kick_is_not_told_an_earlier_ti
 
 def test_a_guest_alone_is_heard_of_every_second_of_its_time(bench):
     guest = bench.fake(*["sleep:400000000"] * 6)
-    bench.calendar.run(lambda: bench.calendar.now_ns >= BOOTED_NS + 1_000_000_000)
-    assert guest.grants() == [BOOTED_NS]
     sleep_all(bench)
-    assert guest.grants() == [BOOTED_NS, BOOTED_NS + 1_200_000_000, BOOTED_NS + 2_400_000_000]
+    assert guest.grants() == [BOOTED_NS, BOOTED_NS + 800_000_000, BOOTED_NS + 2_000_000_000]
 
 
 def test_a_guest_that_dies_while_it_runs_is_lost(bench):
@@ -282,7 +336,7 @@ def test_the_node_of_a_task_that_computes_for_ever_is_asked_for(make_bench, impa
 def test_a_guest_that_does_not_begin_is_not_waited_for_for_ever(bench, impatient, monkeypatch):
     monkeypatch.setattr(loop, "BOOT_HOST_S", 0.1)
     bench.fake(hold=True)
-    with pytest.raises(GuestStuckError, match="no guest has begun"):
+    with pytest.raises(GuestStuckError, match="the kernel of guest1 has not begun within 0 s"):
         sleep_all(bench)
 
 
@@ -293,21 +347,20 @@ STEPS = [
 ]
 
 
-def events_of(bench):
-    """All that three guests say, and when, and all that each of them did."""
-    events = []
+def history_of(make_bench, **options):
+    """All that three guests say, and when, what each of them did, and all moves in time."""
+    log = []
+    bench = make_bench(grants=lambda *move: log.append(move), **options)
     for steps in STEPS:
-        guest = bench.fake(*steps, console=True)
-        guest.model._received = lambda data, guest=guest: events.append(
-            (bench.calendar.now_ns - BOOTED_NS, guest.seat.number, data)
-        )
+        bench.fake(*steps, console=True)
+    events = heard_of(bench)
     sleep_all(bench)
-    return events, [guest.trace() for guest in bench.guests], bench.calendar.grants
+    return events, [guest.trace() for guest in bench.guests], log
 
 
-def test_guests_interleave_by_their_times_and_the_same_way_every_time(make_bench):
-    events, traces, grants = events_of(make_bench())
-    assert events == [
+def test_reports_are_told_by_their_times_and_the_same_way_every_time(make_bench):
+    history = history_of(make_bench)
+    assert history[0] == [
         (0, 3, b"g"),
         (100, 1, b"a"),
         (170, 1, b"b"),
@@ -317,42 +370,83 @@ def test_guests_interleave_by_their_times_and_the_same_way_every_time(make_bench
         (1170, 1, b"c"),
         (1170, 2, b"f"),
     ]
-    assert events_of(make_bench()) == (events, traces, grants)
+    assert history_of(make_bench) == history
 
 
-def test_nobody_may_interrupt_while_a_guest_runs(bench):
+@pytest.mark.parametrize("parallel", [2, 3])
+def test_guests_that_run_at_the_same_time_do_the_same(make_bench, parallel):
+    assert history_of(make_bench, parallel=parallel) == history_of(make_bench)
+
+
+def test_nobody_may_interrupt_while_its_guest_runs(bench):
     guest = bench.fake("say:x", console=True)
-    guest.model._received = lambda data: bench.calendar.call(guest.device, 0)
-    with pytest.raises(InternalError, match="interrupt while a guest runs"):
+    guest.model._received = lambda data: bench.calendar.interrupt(guest.device, 0)
+    with pytest.raises(InternalError, match="interrupt while the guest runs"):
         sleep_all(bench)
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
-        Message(Operation.REQUEST, 1, 1),  # before any START
-        Message(Operation.START, 1, 7),  # nobody has that number
-        Message(Operation.START, 1, 0),  # the calendar's own
-    ],
-)
-def test_who_does_not_begin_with_a_start_and_a_known_number_is_sent_away(bench, message):
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as stranger:
-        stranger.connect(str(bench.folder / "calendar"))
-        stranger.sendall(message.to_bytes())
-        bench.fake("sleep:5")
-        sleep_all(bench)
-        assert stranger.recv(16) == b""
+def stranger_at(bench, name):
+    """A connection to a seat, in place of its guest."""
+    path = bench.folder / name
+    seat = bench.calendar.seat(name, path, lambda: True)
+    stranger = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    stranger.settimeout(5)
+    stranger.connect(str(path))
+    return seat, stranger
 
 
-def test_a_number_is_given_to_one_guest_only(bench):
-    bench.fake("sleep:5")
-    bench.calendar.run(lambda: bench.calendar.grants == 1)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as second:
-        second.connect(str(bench.folder / "calendar"))
-        second.sendall(Message(Operation.START, 1, 1).to_bytes())
-        bench.fake("sleep:5")
-        sleep_all(bench)
-        assert second.recv(16) == b""
+def test_who_asks_before_it_has_begun_is_answered_and_does_not_run(bench, impatient, monkeypatch):
+    monkeypatch.setattr(loop, "BOOT_HOST_S", 0.1)
+    seat, stranger = stranger_at(bench, "early")
+    with stranger:
+        stranger.sendall(Message(Operation.REQUEST, 5, 1).to_bytes())
+        with pytest.raises(GuestStuckError, match="the kernel of early has not begun"):
+            sleep_all(bench)
+        assert stranger.recv(16) == Message(Operation.ACK, 5, 0).to_bytes()
+    assert (seat.state, bench.calendar.grants) == (SeatState.STARTING, 0)
+
+
+@pytest.mark.parametrize("number", [0, 1, 7, 2**63])
+def test_a_guest_is_known_by_its_socket_whatever_number_it_says(bench, number):
+    seat, stranger = stranger_at(bench, "any")
+    answers = []
+
+    def begin():
+        stranger.sendall(Message(Operation.START, 5, number).to_bytes())
+        answers.append(socket.recv_fds(stranger, 100, 2))
+        stranger.sendall(Message(Operation.WAIT, 6, 2**64 - 1).to_bytes())
+
+    with stranger:
+        guest = threading.Thread(target=begin)
+        guest.start()
+        bench.calendar.run_until(1)
+        guest.join()
+    [(data, files, _, _)] = answers
+    for file in files:
+        os.close(file)
+    assert data == Message(Operation.ACK, 5, 1).to_bytes()
+    assert len(files) == 2
+    assert seat.state is SeatState.WAITING
+
+
+def test_what_is_no_message_is_a_broken_protocol(bench):
+    _, stranger = stranger_at(bench, "garbage")
+    with stranger:
+        stranger.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        with pytest.raises(ProtocolError, match="time-travel: unknown operation 542393671"):
+            sleep_all(bench)
+
+
+def test_a_seat_is_for_one_guest_only(bench):
+    guest = bench.fake("sleep:5")
+    bench.calendar.run_until(1)
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as second,
+        pytest.raises(ConnectionRefusedError),
+    ):
+        second.connect(str(bench.folder / "calendar-guest1"))
+    sleep_all(bench)
+    assert guest.trace()[-1] == f"{BOOTED_NS + 5} step forever"
 
 
 def test_closing_again_closes_nothing_of_anybody_else(bench):
@@ -361,10 +455,3 @@ def test_closing_again_closes_nothing_of_anybody_else(bench):
     bench.calendar.close()
     for end in ends:
         os.close(end)  # raises if it is closed already
-
-
-def test_there_are_at_most_1023_guests(bench):
-    for number in range(1, 1024):
-        assert bench.calendar.seat("one of many", lambda: True).number == number
-    with pytest.raises(InternalError, match="more than 1024 guests"):
-        bench.calendar.seat("one too many", lambda: True)
