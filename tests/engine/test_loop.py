@@ -246,7 +246,7 @@ def test_a_guest_that_has_computed_since_its_last_kick_is_not_told_an_earlier_ti
 def test_a_guest_alone_is_heard_of_every_second_of_its_time(bench):
     guest = bench.fake(*["sleep:400000000"] * 6)
     sleep_all(bench)
-    assert guest.grants() == [BOOTED_NS, BOOTED_NS + 800_000_000, BOOTED_NS + 2_000_000_000]
+    assert guest.grants() == [BOOTED_NS, BOOTED_NS + 1_200_000_000, BOOTED_NS + 2_400_000_000]
 
 
 def test_a_guest_that_dies_while_it_runs_is_lost(bench):
