@@ -68,9 +68,9 @@ def test_who_has_no_way_to_a_place_does_not_bound_it_before_the_end_of_time():
 
 PLACES = 4
 ways = st.lists(
-    st.tuples(
-        st.integers(0, PLACES - 1), st.integers(0, PLACES - 1), st.integers(1, 20)
-    ).filter(lambda way: way[0] != way[1]),
+    st.tuples(st.integers(0, PLACES - 1), st.integers(0, PLACES - 1), st.integers(1, 20)).filter(
+        lambda way: way[0] != way[1]
+    ),
     max_size=10,
 )
 
@@ -112,7 +112,7 @@ def handled(ways, first, *, in_rounds):
             bounds = dict(zip(next_ns, lookahead.bounds_ns(next_ns, list(next_ns)), strict=True))
         else:
             earliest_ns = min(next_ns.values())
-            bounds = {place: earliest_ns + 1 for place in next_ns}
+            bounds = dict.fromkeys(next_ns, earliest_ns + 1)
         posted = []
         for place, bound_ns in bounds.items():
             queue = queues[place]
