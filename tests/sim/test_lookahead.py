@@ -102,7 +102,7 @@ def handled(ways, first, *, in_rounds):
     """
     lookahead = Lookahead(ways)
     queues = [[] for _ in range(PLACES)]
-    reached = [0] * PLACES
+    reached = [-1] * PLACES
     done = [[] for _ in range(PLACES)]
     for time_ns, place, hops in first:
         heapq.heappush(queues[place], (time_ns, hops))
@@ -127,7 +127,7 @@ def handled(ways, first, *, in_rounds):
                         back_ns = lookahead.least_ns(target, place)
                         bound_ns = min(bound_ns, time_ns + least_ns + back_ns)  # noqa: PLW2901
         for target, time_ns, hops in posted:
-            assert time_ns >= reached[target], "a message came too late"
+            assert time_ns > reached[target], "a message came too late"
             heapq.heappush(queues[target], (time_ns, hops))
     return [sorted(events) for events in done]
 
