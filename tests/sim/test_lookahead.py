@@ -6,7 +6,7 @@ from __future__ import annotations
 import heapq
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from windtunnel.errors import InternalError
@@ -132,10 +132,12 @@ def handled(ways, first, *, in_rounds):
     return [sorted(events) for events in done]
 
 
+@example(ways=[(0, 1, 5)], first=[(0, 0, 1), (5, 1, 0)])
+@example(ways=[(0, 1, 5), (1, 0, 5)], first=[(0, 0, 2), (10, 0, 0)])
 @given(
     ways=ways.map(lambda ways: ways[:6]),
     first=st.lists(
-        st.tuples(st.integers(0, 100), st.integers(0, PLACES - 1), st.integers(0, 4)),
+        st.tuples(st.integers(0, 30), st.integers(0, PLACES - 1), st.integers(0, 4)),
         min_size=1,
         max_size=4,
     ),
