@@ -232,9 +232,8 @@ class TestUml(Contract):
             bench = bench or make_bench()
             folder = bench.folder / str(len(bench.guests))
             folder.mkdir()
-            (folder / "calendar").symlink_to("../calendar")
             shutil.copy(initrd, folder / INITRD)
-            words = arguments(UmlOptions(seat=1, seed=42, memory_bytes=256 << 20))
+            words = arguments(UmlOptions(seed=42, memory_bytes=256 << 20))
             # The calendar's seat and the console's socket are told by the bench.
             words = [word for word in words if not word.startswith(("time-travel=", "virtio_uml."))]
             program = ["taskset", "--cpu-list", str(cpu), str(Path(path).resolve())]
