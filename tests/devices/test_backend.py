@@ -166,6 +166,20 @@ def test_an_interrupt_is_acknowledged_also_in_pieces(device, guest):
     interrupts.close()
 
 
+def test_a_change_of_configuration_is_told_and_acknowledged_as_an_interrupt_is(device, guest):
+    _, interrupts = set_up(device, guest)
+    device.send_configuration_change()
+    assert interrupts.recv(100) == bytes.fromhex("02000000 09000000 00000000")
+    assert interrupts.send(bytes.fromhex("02000000 05000000 08000000 0000000000000000")) == 20
+    assert device.take_acknowledgement()
+    interrupts.close()
+
+
+def test_a_change_of_configuration_needs_a_device_that_is_set_up(device):
+    with pytest.raises(StateError, match="has not set up its device"):
+        device.send_configuration_change()
+
+
 def test_a_guest_that_dies_instead_of_acknowledging_closes_the_device(device, guest):
     _, interrupts = set_up(device, guest)
     device.send_interrupt(1)

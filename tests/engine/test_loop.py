@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import os
 import socket
-from functools import partial
+import threading
 
 import pytest
 
 from guests import Bench
 from windtunnel.engine import loop
 from windtunnel.engine.loop import SeatState
-from windtunnel.errors import GuestLostError, GuestStuckError, InternalError
+from windtunnel.errors import GuestLostError, GuestStuckError, InternalError, ProtocolError
 from windtunnel.sim.lookahead import Lookahead
+from windtunnel.wire.timetravel import Message, Operation
 
 BOOTED_NS = 1_534_477
 """When a fake guest with seed 0 has booted."""
@@ -46,9 +47,10 @@ def sleep_all(bench):
 
 def test_a_guest_begins_at_zero_and_knows_the_time_of_day(bench):
     guest = bench.fake()
-    bench.calendar.run(lambda: guest.seat.state is SeatState.WAITING)
+    bench.calendar.run_until(1)
     assert guest.trace() == ["0 connected", "0 admitted 1893456000000000000"]
-    assert bench.calendar.now_ns == 0
+    assert guest.seat.state is SeatState.WAITING
+    assert bench.calendar.now_ns == 1
     assert bench.calendar.grants == 0
 
 
@@ -63,143 +65,79 @@ def test_a_guest_alone_runs_on_without_asking(bench):
     ]
 
 
-def test_guests_that_can_reach_each_other_take_turns(bench):
-    one = bench.fake("sleep:100", "sleep:100")
-    two = bench.fake("sleep:150", "compute:40", "compute:40")
-    bench.calendar.lookahead = Lookahead([(1, 2, 1), (2, 1, 1)])
-    sleep_all(bench)
-    assert one.grants() == [BOOTED_NS, BOOTED_NS + 100, BOOTED_NS + 200]
-    assert two.grants() == [BOOTED_NS, BOOTED_NS + 150, BOOTED_NS + 230]
-
-
-def test_guests_that_cannot_reach_each_other_run_on(bench):
+def test_guests_without_a_way_between_them_do_not_take_turns(bench):
     one = bench.fake("sleep:100", "sleep:100")
     two = bench.fake("sleep:150", "compute:40", "compute:40")
     sleep_all(bench)
-    assert one.grants() == two.grants() == [BOOTED_NS]
+    assert one.grants() == [BOOTED_NS]
+    assert two.grants() == [BOOTED_NS]
 
 
-def test_guests_run_on_as_far_as_the_way_between_them_is_long(bench):
+def test_guests_with_a_way_between_them_go_no_further_than_the_other_could_reach_them(bench):
+    bench.calendar.lookahead = Lookahead([(1, 2, 120), (2, 1, 120)])
     one = bench.fake("sleep:100", "sleep:100")
-    bench.fake("sleep:500")
-    bench.calendar.lookahead = Lookahead([(1, 2, 150), (2, 1, 150)])
+    two = bench.fake("sleep:150", "compute:40", "compute:40")
     sleep_all(bench)
     assert one.grants() == [BOOTED_NS, BOOTED_NS + 200]
+    assert two.grants() == [BOOTED_NS, BOOTED_NS + 150]
 
 
-@pytest.mark.parametrize("parallel", [1, 2, 3])
-def test_what_guests_send_each_other_arrives_the_same_way_however_many_run(make_bench, parallel):
-    def history(bench):
-        grants = []
-        bench.calendar._grants_sink = lambda *move: grants.append(move)
-        arrived = []
-        guests = [bench.fake(*steps, console=True) for steps in STEPS]
-        ways = [(a, b, 60 + a) for a in (1, 2, 3) for b in (1, 2, 3) if a != b]
-        bench.calendar.lookahead = Lookahead(ways)
-
-        def sent(sender, data):
-            for target in guests:
-                if target is not sender:
-                    time_ns = sender.seat.now_ns + 60 + sender.seat.number
-                    came = (time_ns, sender.seat.number, target.seat.number, data)
-                    arrive = partial(arrived.append, came)
-                    bench.calendar.post(sender.seat, target.seat, time_ns, arrive)
-
-        for guest in guests:
-            guest.model._received = partial(sent, guest)
-        sleep_all(bench)
-        return sorted(arrived), [guest.trace() for guest in guests], grants
-
-    found = history(make_bench(parallel=parallel))
-    assert len(found[0]) == 16
-    assert found == history(make_bench())
-
-
-def test_a_guest_waits_for_what_may_come_back_to_it(bench):
-    one = bench.fake("sleep:1000", "say:x", "sleep:50", "sleep:100", console=True)
-    bench.fake("forever")
-    bench.calendar.lookahead = Lookahead([(1, 2, 70), (2, 1, 30)])
-    one.model._received = lambda data: bench.calendar.post(
-        one.seat, bench.guests[1].seat, one.seat.now_ns + 70, lambda: None
-    )
+def test_a_way_in_one_direction_bounds_only_its_end(bench):
+    bench.calendar.lookahead = Lookahead([(1, 2, 50)])
+    one = bench.fake("sleep:100", "sleep:100")
+    two = bench.fake("sleep:100", "sleep:100")
     sleep_all(bench)
-    # 70 ns there and 30 ns back: it stops before 100 ns, but need not stop before 50 ns.
-    grants = one.grants()
-    assert BOOTED_NS + 1050 not in grants
-    assert grants[-1] == BOOTED_NS + 1150
-
-
-def test_a_paused_guest_stands_still_and_is_late_afterwards(bench):
-    guest, other = bench.fake("sleep:1000", "sleep:10"), bench.fake("sleep:1000")
-    bench.calendar.run_until(BOOTED_NS + 500)
-    bench.calendar.pause(guest.seat)
-    bench.calendar.run_until(BOOTED_NS + 5000)
-    assert other.trace()[-1] == f"{BOOTED_NS + 1000} step forever"
-    assert guest.trace()[-1] == f"{BOOTED_NS} step sleep:1000"
-    bench.calendar.resume(guest.seat)
-    sleep_all(bench)
-    assert guest.trace()[-2:] == [
-        f"{BOOTED_NS + 5000} step sleep:10",
-        f"{BOOTED_NS + 5010} step forever",
-    ]
-
-
-def test_reports_are_told_in_the_order_of_their_times_with_their_times(bench):
-    told = []
-    guests = [bench.fake(*steps, console=True) for steps in (("sleep:900", "say:b"), ("say:a",))]
-    for guest in guests:
-        guest.hear = lambda data: told.append((bench.calendar.now_ns - BOOTED_NS, data))
-    sleep_all(bench)
-    assert told == [(0, b"a"), (900, b"b")]
-
-
-def test_when_a_wait_ends_nobody_is_behind_the_present(bench):
-    one, two = bench.fake("say:x", console=True), bench.fake(*["sleep:1000"] * 900)
-    bench.calendar.run(lambda: bool(one.received))
-    now_ns = bench.calendar.now_ns
-    assert now_ns < BOOTED_NS + loop.AHEAD_NS
-    assert all(guest.seat.next_ns is None or guest.seat.next_ns >= now_ns for guest in (one, two))
-
-
-def test_nobody_makes_an_appointment_of_the_world_while_guests_run(bench):
-    guest = bench.fake("say:x", console=True)
-    guest.model._received = lambda data: bench.calendar.at(5, lambda: None)
-    with pytest.raises(InternalError, match="while guests run"):
-        sleep_all(bench)
+    assert one.grants() == [BOOTED_NS]
+    assert two.grants() == [BOOTED_NS, BOOTED_NS + 100]
 
 
 @pytest.mark.parametrize("connecting", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
-def test_guests_are_admitted_in_one_round_in_whatever_order_they_connect(bench, connecting):
+def test_guests_are_let_run_by_number_in_whatever_order_they_connect(make_bench, connecting):
+    log = []
+    bench = make_bench(grants=lambda *move: log.append(move))
     guests = [bench.fake("sleep:10", "compute:10", "sleep:5", hold=True) for _ in range(3)]
     for number in connecting:
         guests[number].process.stdin.write(b"\n")
         guests[number].process.stdin.flush()
         while not guests[number].trace():
             os.sched_yield()
-    admitted = []
-
-    def until():
-        waiting = [guest.seat.number for guest in guests if guest.seat.state is SeatState.WAITING]
-        if waiting not in admitted:
-            admitted.append(waiting)
-        return bench.calendar.grants > 0
-
-    assert bench.calendar.run(until)
-    assert admitted == [[], [1, 2, 3]]
     sleep_all(bench)
+    assert log == [
+        ("wait", 0, "guest1"),
+        ("wait", 0, "guest2"),
+        ("wait", 0, "guest3"),
+        ("run", BOOTED_NS, "guest1"),
+        ("wait", BOOTED_NS + 25, "guest1"),
+        ("run", BOOTED_NS, "guest2"),
+        ("wait", BOOTED_NS + 25, "guest2"),
+        ("run", BOOTED_NS, "guest3"),
+        ("wait", BOOTED_NS + 25, "guest3"),
+    ]
     assert [guest.trace() for guest in guests] == [guests[0].trace()] * 3
 
 
-def test_at_one_instant_guests_go_by_their_numbers(bench):
-    order = []
+def heard_of(bench):
+    """What guests tell from now on: (ns since they had booted, number, what)."""
+    events = []
+
+    def hear(guest):
+        def note(data):
+            time_ns = bench.calendar.now_ns - BOOTED_NS
+            events.append((time_ns, guest.seat.number, data))
+
+        return note
+
+    for guest in bench.guests:
+        guest.hear = hear(guest)
+    return events
+
+
+def test_at_one_instant_guests_report_by_their_numbers(bench):
     for _ in range(3):
-        guest = bench.fake("sleep:1000000", "say:x", console=True)
-        guest.hear = lambda data, guest=guest: order.append(
-            (bench.calendar.now_ns, guest.seat.number)
-        )
+        bench.fake("sleep:1000000", "say:x", console=True)
+    events = heard_of(bench)
     sleep_all(bench)
-    assert [number for _, number in order] == [1, 2, 3]
-    assert len({time_ns for time_ns, _ in order}) == 1
+    assert events == [(1_000_000, 1, b"x"), (1_000_000, 2, b"x"), (1_000_000, 3, b"x")]
 
 
 def test_at_one_instant_the_agenda_goes_before_the_guests(bench):
@@ -223,21 +161,41 @@ def test_time_stops_at_the_instant_that_was_asked_for(bench):
     assert guest.trace()[-1] == f"{BOOTED_NS + 20_000_000} step forever"
 
 
-def test_an_action_added_while_a_guest_runs_is_done_before_the_guest_goes_past_it(bench):
+def test_a_local_action_made_while_a_guest_runs_is_done_before_the_guest_goes_past_it(bench):
     events = []
     guest = bench.fake("say:one", "compute:1000", "say:two", console=True)
 
     def received(data):
-        events.append((guest.seat.now_ns, data))
+        now_ns = guest.seat.now_ns
+        events.append((now_ns, data))
         if data == b"one":
-            later_ns = guest.seat.now_ns + 400
             action = lambda: events.append((guest.seat.now_ns, b"action"))  # noqa: E731
-            bench.calendar.local(guest.seat, later_ns, action)
+            bench.calendar.local(guest.seat, now_ns + 400, action)
 
     guest.model._received = received
     sleep_all(bench)
-    said_ns = events[0][0]
-    assert events == [(said_ns, b"one"), (said_ns + 400, b"action"), (said_ns + 1000, b"two")]
+    assert events == [
+        (BOOTED_NS, b"one"),
+        (BOOTED_NS + 400, b"action"),
+        (BOOTED_NS + 1000, b"two"),
+    ]
+
+
+def test_a_local_action_for_the_past_is_done_as_soon_as_the_guest_waits(bench):
+    guest = bench.fake("compute:1000", "say:x", "compute:1000", console=True)
+    seen = []
+    guest.model._received = lambda data: bench.calendar.local(
+        guest.seat, 10, lambda: seen.append(guest.seat.now_ns)
+    )
+    sleep_all(bench)
+    assert seen == [BOOTED_NS + 1000]
+
+
+def test_an_appointment_of_the_world_cannot_be_made_while_a_guest_runs(bench):
+    guest = bench.fake("say:x", console=True)
+    guest.model._received = lambda data: bench.calendar.at(0, lambda: None)
+    with pytest.raises(InternalError, match="appointment of the world is made while guests run"):
+        sleep_all(bench)
 
 
 def test_an_action_for_the_past_is_done_at_once(bench):
@@ -287,8 +245,6 @@ def test_a_guest_that_has_computed_since_its_last_kick_is_not_told_an_earlier_ti
 
 def test_a_guest_alone_is_heard_of_every_second_of_its_time(bench):
     guest = bench.fake(*["sleep:400000000"] * 6)
-    bench.calendar.run(lambda: bench.calendar.now_ns >= BOOTED_NS + 1_000_000_000)
-    assert guest.grants() == [BOOTED_NS, BOOTED_NS + 1_200_000_000]
     sleep_all(bench)
     assert guest.grants() == [BOOTED_NS, BOOTED_NS + 1_200_000_000, BOOTED_NS + 2_400_000_000]
 
@@ -380,7 +336,7 @@ def test_the_node_of_a_task_that_computes_for_ever_is_asked_for(make_bench, impa
 def test_a_guest_that_does_not_begin_is_not_waited_for_for_ever(bench, impatient, monkeypatch):
     monkeypatch.setattr(loop, "BOOT_HOST_S", 0.1)
     bench.fake(hold=True)
-    with pytest.raises(GuestStuckError, match="the kernel of guest1 has not begun"):
+    with pytest.raises(GuestStuckError, match="the kernel of guest1 has not begun within 0 s"):
         sleep_all(bench)
 
 
@@ -391,47 +347,106 @@ STEPS = [
 ]
 
 
-def events_of(bench):
-    """All that three guests say, and when, and all that each of them did."""
-    events = []
+def history_of(make_bench, **options):
+    """All that three guests say, and when, what each of them did, and all moves in time."""
+    log = []
+    bench = make_bench(grants=lambda *move: log.append(move), **options)
     for steps in STEPS:
-        guest = bench.fake(*steps, console=True)
-        guest.hear = lambda data, guest=guest: events.append(
-            (bench.calendar.now_ns - BOOTED_NS, guest.seat.number, data)
-        )
+        bench.fake(*steps, console=True)
+    events = heard_of(bench)
     sleep_all(bench)
-    return events, [guest.trace() for guest in bench.guests], bench.calendar.grants
+    return events, [guest.trace() for guest in bench.guests], log
 
 
-def test_what_guests_say_is_told_by_its_time_and_the_same_way_every_time(make_bench):
-    events, traces, grants = events_of(make_bench())
-    assert events == [
+def test_reports_are_told_by_their_times_and_the_same_way_every_time(make_bench):
+    history = history_of(make_bench)
+    assert history[0] == [
         (0, 3, b"g"),
         (100, 1, b"a"),
-        (170, 2, b"d"),
         (170, 1, b"b"),
+        (170, 2, b"d"),
         (171, 3, b"h"),
         (673, 2, b"e"),
         (1170, 1, b"c"),
         (1170, 2, b"f"),
     ]
-    assert events_of(make_bench()) == (events, traces, grants)
+    assert history_of(make_bench) == history
 
 
-def test_nobody_may_interrupt_while_a_guest_runs(bench):
+@pytest.mark.parametrize("parallel", [2, 3])
+def test_guests_that_run_at_the_same_time_do_the_same(make_bench, parallel):
+    assert history_of(make_bench, parallel=parallel) == history_of(make_bench)
+
+
+def test_nobody_may_interrupt_while_its_guest_runs(bench):
     guest = bench.fake("say:x", console=True)
     guest.model._received = lambda data: bench.calendar.interrupt(guest.device, 0)
     with pytest.raises(InternalError, match="interrupt while the guest runs"):
         sleep_all(bench)
 
 
-def test_a_seat_is_taken_once(bench):
+def stranger_at(bench, name):
+    """A connection to a seat, in place of its guest."""
+    path = bench.folder / name
+    seat = bench.calendar.seat(name, path, lambda: True)
+    stranger = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    stranger.settimeout(5)
+    stranger.connect(str(path))
+    return seat, stranger
+
+
+def test_who_asks_before_it_has_begun_is_answered_and_does_not_run(bench, impatient, monkeypatch):
+    monkeypatch.setattr(loop, "BOOT_HOST_S", 0.1)
+    seat, stranger = stranger_at(bench, "early")
+    with stranger:
+        stranger.sendall(Message(Operation.REQUEST, 5, 1).to_bytes())
+        with pytest.raises(GuestStuckError, match="the kernel of early has not begun"):
+            sleep_all(bench)
+        assert stranger.recv(16) == Message(Operation.ACK, 5, 0).to_bytes()
+    assert (seat.state, bench.calendar.grants) == (SeatState.STARTING, 0)
+
+
+@pytest.mark.parametrize("number", [0, 1, 7, 2**63])
+def test_a_guest_is_known_by_its_socket_whatever_number_it_says(bench, number):
+    seat, stranger = stranger_at(bench, "any")
+    answers = []
+
+    def begin():
+        stranger.sendall(Message(Operation.START, 5, number).to_bytes())
+        answers.append(socket.recv_fds(stranger, 100, 2))
+        stranger.sendall(Message(Operation.WAIT, 6, 2**64 - 1).to_bytes())
+
+    with stranger:
+        guest = threading.Thread(target=begin)
+        guest.start()
+        bench.calendar.run_until(1)
+        guest.join()
+    [(data, files, _, _)] = answers
+    for file in files:
+        os.close(file)
+    assert data == Message(Operation.ACK, 5, 1).to_bytes()
+    assert len(files) == 2
+    assert seat.state is SeatState.WAITING
+
+
+def test_what_is_no_message_is_a_broken_protocol(bench):
+    _, stranger = stranger_at(bench, "garbage")
+    with stranger:
+        stranger.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        with pytest.raises(ProtocolError, match="time-travel: unknown operation 542393671"):
+            sleep_all(bench)
+
+
+def test_a_seat_is_for_one_guest_only(bench):
     guest = bench.fake("sleep:5")
-    bench.calendar.run(lambda: bench.calendar.grants == 1)
-    second = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    with second, pytest.raises(ConnectionRefusedError):
+    bench.calendar.run_until(1)
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as second,
+        pytest.raises(ConnectionRefusedError),
+    ):
         second.connect(str(bench.folder / "calendar-guest1"))
-    assert guest.process.poll() is None
+    sleep_all(bench)
+    assert guest.trace()[-1] == f"{BOOTED_NS + 5} step forever"
 
 
 def test_closing_again_closes_nothing_of_anybody_else(bench):

@@ -215,7 +215,10 @@ def test_what_makes_no_sense_is_a_broken_protocol(talk, frame, message):
 
 
 def test_output_of_nobody_is_dropped(talk):
-    talk.say(Frame(Kind.OUTPUT, 1, 7, b"late"))
+    said = []
+    process = talk.spawn(lambda data, error: said.append(data))
+    talk.say(Frame(Kind.OUTPUT, 1, 7, b"late"), Frame(Kind.OUTPUT, 1, process.number, b"mine"))
+    assert (said, talk.frames()) == ([b"mine"], [])
 
 
 def test_numbers_are_never_used_again(talk):

@@ -47,8 +47,9 @@ class Contract:
 
     def test_it_asks_for_its_first_instant(self, boot):
         guest = boot()
-        assert guest.calendar.run(lambda: guest.seat.state is SeatState.WAITING)
-        assert (guest.calendar.now_ns, guest.calendar.grants) == (0, 0)
+        guest.calendar.run_until(1)
+        assert guest.seat.state is SeatState.WAITING
+        assert (guest.calendar.now_ns, guest.calendar.grants) == (1, 0)
         assert guest.agent.release is None
 
     def test_time_moves_only_as_far_as_it_is_granted(self, boot):

@@ -87,6 +87,12 @@ V1 = NewInterface("v1", 0, "02:00:00:00:00:02", 1400)
             id="ip link set dev v0 carrier off",
         ),
         pytest.param(
+            rtnetlink.rename(3, "eth7"),
+            "2c000000 10000500 00000000 00000000 00000000 03000000 00000000 00000000"
+            "09000300 65746837 00000000",
+            id="ip link set dev v0 name eth7",
+        ),
+        pytest.param(
             rtnetlink.new_address(1, "10.0.0.1/24"),
             "28000000 14000506 00000000 00000000 02180000 01000000"
             "08000200 0a000001 08000100 0a000001",
@@ -114,6 +120,22 @@ V1 = NewInterface("v1", 0, "02:00:00:00:00:02", 1400)
 )
 def test_the_bytes_are_those_that_ip_sends(message, expected):
     assert message == bytes.fromhex(expected)
+
+
+def test_an_interface_is_moved_by_its_name_and_gets_an_index_there():
+    # As `ip link set dev w0 netns 28953` sends it, but with the name for the index
+    # and IFLA_NEW_IFINDEX (49), for which ip has no word.
+    assert rtnetlink.move("w0", 28953, 7) == bytes.fromhex(
+        "38000000 10000500 00000000 00000000 00000000 00000000 00000000 00000000"
+        "07000300 77300000 08001300 19710000 08003100 07000000"
+    )
+
+
+@pytest.mark.parametrize("name", ["", "sixteen-letters-", "ü" * 8])
+def test_a_name_that_no_interface_can_have_is_refused(name):
+    for tell in (lambda: rtnetlink.rename(3, name), lambda: rtnetlink.move(name, 1, 7)):
+        with pytest.raises(UsageError, match="an interface cannot be called"):
+            tell()
 
 
 def test_an_interface_gets_the_index_that_we_chose():

@@ -126,6 +126,7 @@ class Calendar:
         self._in_round = False
         self._losses: list[tuple[int, int, GuestLostError]] = []
         self._failure: WindtunnelError | None = None
+        self._failure_ns = 0
         self._selector = selectors.DefaultSelector()
         self._watched: dict[Seat | VhostUserBackend, list[socket.socket]] = {}
         self._devices: dict[VhostUserBackend, Seat] = {}
@@ -220,8 +221,7 @@ class Calendar:
         """
         self._awaited = awaited
         while True:
-            if self._failure is not None:
-                raise self._failure
+            self._raise_failure()
             self._tell_reports()
             if until():
                 return self._catch_up()
@@ -304,26 +304,45 @@ class Calendar:
     # ---- between rounds ----
 
     def _tell_reports(self) -> None:
-        """Tell all reports that nothing earlier can come before any more."""
-        while self._reports:
-            wishes = [seat.next_ns for seat in self._seats]
-            wishes += [relay.agenda.next_ns() for relay in self._relays]
-            sure_ns = min((wish for wish in wishes if wish is not None), default=FOREVER_NS)
-            if self._reports[0][0] > sure_ns:
-                return
-            self._report_ns, _, _, tell = heapq.heappop(self._reports)
-            try:
-                tell()
-            finally:
-                self._report_ns = None
+        """Tell all reports that nothing can come before any more."""
+        while self._reports and self._reports[0][:2] <= self._sure():
+            self._tell_next_report()
+
+    def _sure(self) -> tuple[int, int]:
+        """The first instant, and the number of a guest, that may still report or be acted at.
+
+        The world's agenda goes first at its instant, so it counts like a guest of number 0.
+        """
+        turns = [(seat.next_ns, seat.number) for seat in self._seats]
+        # What a relay does reaches a guest later: it keeps back no report of its own instant.
+        turns += [(relay.agenda.next_ns(), FOREVER_NS) for relay in self._relays]
+        turns.append((self.agenda.next_ns(), 0))
+        return min(
+            ((time_ns, number) for time_ns, number in turns if time_ns is not None),
+            default=(FOREVER_NS, FOREVER_NS),
+        )
+
+    def _tell_next_report(self) -> None:
+        self._report_ns, _, _, tell = heapq.heappop(self._reports)
+        try:
+            tell()
+        finally:
+            self._report_ns = None
+
+    def _raise_failure(self) -> None:
+        """Raise what went wrong, if anything, when what was reported before it is told."""
+        if self._failure is None:
+            return
+        while self._reports and self._reports[0][0] <= self._failure_ns:
+            self._tell_next_report()
+        raise self._failure
 
     def _catch_up(self) -> bool:
         """Let the hindmost come to where the foremost is: that is the present then."""
         target_ns = self._reached_ns()
         while self._failure is None and self._step(no_further_ns=target_ns):
             self._tell_reports()
-        if self._failure is not None:
-            raise self._failure
+        self._raise_failure()
         self.agenda.advance(target_ns)
         self._tell_reports()
         return True
@@ -357,17 +376,23 @@ class Calendar:
         limit_ns = min(appointment_ns, no_further_ns, earliest_ns + LONGEST_RUN_NS)
         if self._awaited and len(next_ns) > 1:
             limit_ns = min(limit_ns, earliest_ns + AHEAD_NS)
-            if self._reports:
-                limit_ns = min(limit_ns, self._reports[0][0])
         bounds = self.lookahead.bounds_ns(next_ns, list(next_ns))
-        free_ns = {
-            number: min(bound_ns, limit_ns)
-            for (number, time_ns), bound_ns in zip(next_ns.items(), bounds, strict=True)
-            if time_ns < min(bound_ns, limit_ns)
-        }
+        free_ns = {}
+        for (number, time_ns), bound_ns in zip(next_ns.items(), bounds, strict=True):
+            until_ns = min(bound_ns, limit_ns, self._until_report_ns(number))
+            if time_ns < until_ns:
+                free_ns[number] = until_ns
         if not self._relay(free_ns):
             self._round([seat for seat in self._seats if seat.number in free_ns], free_ns)
         return True
+
+    def _until_report_ns(self, number: int) -> int:
+        """How far a place may go before the next report is told, if somebody waits for one."""
+        if not self._awaited or not self._reports:
+            return FOREVER_NS
+        time_ns, reporter, _, _ = self._reports[0]
+        # At one instant guests report by their numbers: a lower one goes first.
+        return time_ns + 1 if number < reporter else time_ns
 
     def _next_ns(self) -> dict[int, int]:
         """When each place has its turn next; those that sleep are absent."""
@@ -479,6 +504,7 @@ class Calendar:
         """Of guests that died in one round, the first one is what went wrong."""
         if self._losses and self._failure is None:
             time_ns, _, self._failure = min(self._losses, key=lambda loss: loss[:2])
+            self._failure_ns = time_ns
             self.agenda.advance(max(time_ns, self.agenda.now_ns))
 
     def _log(self, kind: str, time_ns: int, name: str) -> None:

@@ -59,6 +59,7 @@ class CalendarSeat:
         self.socket.connect(str(path))
         self._number = number
         self._sequences = count(1)
+        self._offset_ns = 0
         self.now_ns = 0
 
     def start(self) -> int:
@@ -76,6 +77,8 @@ class CalendarSeat:
         self._client_at = _CLIENTS_AT + _CLIENT_BYTES * seat
         self._put("<I", self._client_at + _CAPABILITY_AT, CAPABILITY_TIME_SHARE)
         self._put("<Q", self._client_at + _NAME_AT, self._number)
+        # Its own clock begins at 0 whenever it begins (time_travel_shm_offset in time.c).
+        self._offset_ns = self._get("<Q", _CURRENT_TIME_AT)
         self._seat = seat
         return self.ask(Operation.GET_TOD)
 
@@ -88,7 +91,7 @@ class CalendarSeat:
     @property
     def free_until_ns(self) -> int:
         """How far it may go without asking."""
-        return self._get("<Q", _FREE_UNTIL_AT)
+        return self._get("<Q", _FREE_UNTIL_AT) - self._offset_ns
 
     def ask(self, operation: Operation, time_ns: int = 2**64 - 1) -> int:
         """Send a message and wait for its ACK."""
@@ -118,18 +121,18 @@ class CalendarSeat:
         """Tell the calendar how late it is; done before a device hears from us."""
         if self._get("<H", _RUNNING_ID_AT) != self._seat:
             raise FakePanicError("setting time while not running")
-        self._put("<Q", _CURRENT_TIME_AT, self.now_ns)
+        self._put("<Q", _CURRENT_TIME_AT, self.now_ns + self._offset_ns)
 
     def take_shared_time(self) -> None:
         """Learn the time while somebody else runs."""
-        self.set_time(self._get("<Q", _CURRENT_TIME_AT))
+        self.set_time(self._get("<Q", _CURRENT_TIME_AT) - self._offset_ns)
 
     def request(self, time_ns: int) -> None:
         """Wish to run at an instant."""
         self._put("<I", self._client_at + _FLAGS_AT, FLAG_REQUEST_RUN)
-        self._put("<Q", self._client_at + _REQUEST_AT, time_ns)
+        self._put("<Q", self._client_at + _REQUEST_AT, time_ns + self._offset_ns)
         if time_ns < self.free_until_ns:
-            self._put("<Q", _FREE_UNTIL_AT, time_ns)
+            self._put("<Q", _FREE_UNTIL_AT, time_ns + self._offset_ns)
 
     def wait(self) -> None:
         """Publish how late it is (kernel/patches/0002) and say that it waits; RUN comes later."""
