@@ -127,9 +127,12 @@ int make_root(const struct node_start *start);
 void make_cgroup(struct node *node, uint16_t number);
 int join_first(int cgroup);
 int write_cgroup(const struct node *node, const char *name, const char *value);
+struct node *find_grouped(const struct header *request);
 void freeze_node(const struct header *request, struct reader *reader);
-void limit_memory(const struct header *request, struct reader *reader);
 void kill_all(const struct header *request);
+
+/* memory.c */
+void limit_memory(const struct header *request, struct reader *reader);
 
 /* power.c */
 void power_off_node(const struct header *request, struct reader *reader);

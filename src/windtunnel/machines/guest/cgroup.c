@@ -42,9 +42,11 @@ void make_cgroup(struct node *node, uint16_t number)
 	}
 }
 
+/* Be in the part of a node's first process, whom no lack of memory may kill. */
 int join_first(int cgroup)
 {
-	return write_in(cgroup, "first/cgroup.procs", "0");
+	return write_in(cgroup, "first/cgroup.procs", "0") ||
+	       write_in(AT_FDCWD, "/proc/self/oom_score_adj", "-1000");
 }
 
 int write_cgroup(const struct node *node, const char *name, const char *value)
@@ -56,7 +58,7 @@ int write_cgroup(const struct node *node, const char *name, const char *value)
 	return write_in(node->cgroup, name, value);
 }
 
-static struct node *find_grouped(const struct header *request)
+struct node *find_grouped(const struct header *request)
 {
 	struct node *node = find_node(request->node);
 
@@ -110,57 +112,6 @@ void freeze_node(const struct header *request, struct reader *reader)
 	}
 	node->frozen = on;
 	send_ok(request, "", 0);
-}
-
-/* Whether a node uses more memory than a limit, which is a number or "max". */
-static bool uses_more(const struct node *node, const char *limit)
-{
-	int fd = openat(node->cgroup, "memory.current", O_RDONLY | O_CLOEXEC);
-	char text[32];
-	ssize_t size = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
-
-	if (fd >= 0)
-		close(fd);
-	text[size > 0 ? size : 0] = 0;
-	return strcmp(limit, "max") && strtoull(text, NULL, 10) > strtoull(limit, NULL, 10);
-}
-
-/*
- * A limit below what is in use makes the kernel kill somebody and try again
- * until that memory is free, without ever sleeping. Time stands still meanwhile,
- * so the one who is killed gets the processor only if waking it is reason enough
- * to take it from us: from an idle-priority task it is. Programs that compute
- * for ever then delay us, but only then.
- */
-static int write_limit(const struct node *node, const char *limit)
-{
-	struct sched_param none = { 0 };
-	int result, number;
-
-	if (!uses_more(node, limit))
-		return write_cgroup(node, "memory.max", limit);
-	if (sched_setscheduler(0, SCHED_IDLE, &none))
-		return -1;
-	sched_yield();	/* who is ready already goes first: it could not be woken */
-	result = write_cgroup(node, "memory.max", limit);
-	number = errno;
-	if (sched_setscheduler(0, SCHED_OTHER, &none))
-		die("setting the scheduler");
-	errno = number;
-	return result;
-}
-
-void limit_memory(const struct header *request, struct reader *reader)
-{
-	struct node *node = find_grouped(request);
-	char *limit = take_string(reader);
-
-	if (!node)
-		return;
-	if (reader->bad || write_limit(node, limit))
-		send_error(request, reader->bad ? EINVAL : errno, "memory.max");
-	else
-		send_ok(request, "", 0);
 }
 
 void kill_all(const struct header *request)
