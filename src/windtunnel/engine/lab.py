@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from windtunnel.engine.kernel import default_kernel
-from windtunnel.engine.link import impairment_from
+from windtunnel.engine.link import LinkSetting, impairment_from
 from windtunnel.engine.recorder import Recorder
 from windtunnel.engine.world import World, WorldOptions
 from windtunnel.errors import UsageError
@@ -19,8 +19,6 @@ from windtunnel.model.check import check_spec
 from windtunnel.model.impairment import Impairment
 from windtunnel.model.lab import Endpoint, FileSpec, LabSpec, LinkSpec, NetworkSpec, NodeSpec
 from windtunnel.model.units import parse_duration, parse_size
-
-LinkSetting = str | int
 
 
 class LabNode:

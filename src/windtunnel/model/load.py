@@ -56,6 +56,9 @@ def load_lab(
     if seed is not None:
         lab = lab.model_copy(update={"seed": seed})
     problems: list[Problem] = []
+    contents = Contents(document, read, list_directory, problems)
+    if "table" in text:  # looking at every link takes time, and few labs have one
+        contents.read_tables(lab)
     settings = merge_nodes(lab, problems)
     links, networks = _wire(lab, document, problems)
     scope = _scope(lab, settings, links, networks)
@@ -69,7 +72,6 @@ def load_lab(
             problems.append(Problem(path, error.message, error.hint, where=error.where))
             return command
 
-    contents = Contents(document, read, list_directory, problems)
     nodes, files = _nodes(lab, settings, scope, contents, render)
     processes, process_paths = actions.make_processes(lab, settings, render)
     steps, step_paths = actions.make_steps(lab, links, render)

@@ -2,7 +2,7 @@
 """The shape of a lab file: pydantic models, and the JSON Schema made from them.
 
 The models say which keys exist and what kind of value each takes; short forms
-become long ones here, quantities become integers. What the values mean to each
+become long ones, quantities become integers. What the values mean to each
 other (does that node exist?) is for `windtunnel.model.check`. Which keys were
 given at all is pydantic's `model_fields_set`: merging needs it.
 """
@@ -10,177 +10,24 @@ given at all is pydantic's `model_fields_set`: merging needs it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    WithJsonSchema,
-    model_validator,
+from pydantic import Field, model_validator
+
+from windtunnel.model.linkschema import NO_IMPAIRMENT, ImpairmentPart
+from windtunnel.model.values import (
+    Addressing,
+    Clock,
+    Duration,
+    JsonSchema,
+    Mode,
+    Size,
+    Status,
+    Word,
 )
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
-
-from windtunnel.errors import LabFileError
-from windtunnel.model import units
-from windtunnel.model.clock import parse_clock
-
-JsonSchema = dict[str, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class _ShortForm:
-    """Accept a short form of a mapping.
-
-    Attributes:
-        expand: makes the mapping of it, and returns anything else unchanged.
-        schema: the JSON Schema of the short form.
-    """
-
-    expand: Callable[[Any], Any]
-    schema: Mapping[str, Any]
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(self.expand, handler(source))
-
-    def __get_pydantic_json_schema__(
-        self, core: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchema:
-        return {"anyOf": [handler(core), dict(self.schema)]}
-
-
-# A parser of units.py as a pydantic validator: its message and hint travel in
-# the error's context, from which `windtunnel.model.shape` takes them.
-def _quantity(parse: Callable[[str], Any], what: str) -> BeforeValidator:
-    def validate(value: Any) -> Any:
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            value = repr(value)
-        if not isinstance(value, str):
-            raise _refuse(f"{value!r} is not a {what}")
-        try:
-            return parse(value)
-        except LabFileError as error:
-            raise _refuse(error.message, error.hint) from error
-
-    return BeforeValidator(validate)
-
-
-# Refuse a value with our own words.
-def _refuse(message: str, hint: str = "") -> PydanticCustomError:
-    return PydanticCustomError("lab", "{message}", {"message": message, "hint": hint})
-
-
-def _text_schema(pattern: str, *examples: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": list(examples)})
-
-
-def _mode(value: Any) -> Any:
-    # YAML 1.2 reads 0644 as the number 644, and 0o644 as 420. Both mean rw-r--r--,
-    # and only the first can be told from its digits: so quotes are demanded.
-    if isinstance(value, str) and re.fullmatch(r"(0o?)?[0-7]{3,4}", value):
-        return int(value.removeprefix("0o"), 8)
-    raise _refuse(f"{value!r} is not a file mode", "write it in quotes: mode: '0644'")
-
-
-def _rate(text: str) -> int | None:
-    return None if text.strip() == "unlimited" else units.parse_rate(text)
-
-
-# A number, or the word that stands for none.
-def _number_or(word: str) -> BeforeValidator:
-    def validate(value: Any) -> Any:
-        if value == word:
-            return None
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise _refuse(f"{value!r} is neither a whole number nor {word!r}")
-        return value
-
-    return BeforeValidator(validate)
-
-
-# Digits stay as they are; what YAML would change (1.10, 0x10, true) must be quoted.
-def _word(value: Any) -> Any:
-    if isinstance(value, bool) or value is None or isinstance(value, float):
-        words: dict[Any, str] = {True: "true", False: "false", None: "null"}
-        shown = repr(value) if isinstance(value, float) else words[value]
-        raise _refuse(f"{shown} is not text", f"put it in quotes: '{shown}'")
-    return str(value) if isinstance(value, int) else value
-
-
-Duration = Annotated[
-    int,
-    _quantity(units.parse_duration, "duration"),
-    _text_schema(r"^\s*([0-9.]+\s*(ns|us|µs|ms|s|min|h|d)\s*)+$", "10 ms", "1.5 s", "1 h 30 min"),
-]
-Rate = Annotated[
-    int | None,
-    _quantity(_rate, "rate"),
-    _text_schema(
-        r"^\s*([0-9.]+\s*([kKMGTmgt]i?)?([bB]it|B/s|bit/s)|unlimited)\s*$",
-        "100 Mbit",
-        "56 kbit",
-        "10 MB/s",
-    ),
-]
-Queue = Annotated[
-    int | None,
-    _number_or("default"),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": "default"}]}),
-]
-Status = Annotated[
-    int | None,
-    _number_or("any"),
-    WithJsonSchema(
-        {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 255}, {"const": "any"}]}
-    ),
-]
-Size = Annotated[
-    int,
-    _quantity(units.parse_size, "size"),
-    _text_schema(r"^\s*[0-9.]+\s*([kKMGT]i?)?B\s*$", "64 MB", "1 GiB"),
-]
-Share = Annotated[
-    float,
-    _quantity(units.parse_share, "share"),
-    _text_schema(r"^\s*[0-9.]+\s*%\s*$", "1%", "0.1 %"),
-]
-Mode = Annotated[int, BeforeValidator(_mode), _text_schema(r"^(0o?)?[0-7]{3,4}$", "0644", "0755")]
-Clock = Annotated[
-    int,
-    _quantity(parse_clock, "point in time"),
-    _text_schema(
-        r"^\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?[Zz]?)?$", "2030-01-01T00:00:00Z"
-    ),
-]
-Word = Annotated[str, BeforeValidator(_word), WithJsonSchema({"type": ["string", "integer"]})]
-Addressing = Literal["none", "ipv4", "ipv6", "both"]
-
-
-class _Part(BaseModel):
-    """A mapping of the lab file: no unknown keys, except `x-…`, which are ignored."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        populate_by_name=True,
-        json_schema_extra={"patternProperties": {"^x-": True}},
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_extensions(cls, data: Any) -> Any:
-        if data is None:  # "r1:" with nothing behind it
-            return {}
-        if isinstance(data, dict) and any(key.startswith("x-") for key in data):
-            return {key: value for key, value in data.items() if not key.startswith("x-")}
-        return data
+from windtunnel.model.values import Part as _Part
+from windtunnel.model.values import ShortForm as _ShortForm
+from windtunnel.model.values import refuse as _refuse
 
 
 class MatchPart(_Part):
@@ -375,29 +222,6 @@ class NodePart(NodeBody):
     )
 
 
-class ImpairmentPart(_Part):
-    """What a link does to packets (tc-netem)."""
-
-    delay: Duration = Field(default=0, description="Added to each packet.")
-    jitter: Duration = Field(default=0, description="Spread around the delay, at most the delay.")
-    distribution: Literal["uniform", "normal", "pareto", "paretonormal"] = Field(
-        default="uniform", description="Of the jitter."
-    )
-    loss: Share = Field(default=0.0, description="Share of packets lost.")
-    duplicate: Share = Field(default=0.0, description="Share of packets sent twice.")
-    reorder: Share = Field(
-        default=0.0, description="Share sent at once instead of after the delay."
-    )
-    corrupt: Share = Field(default=0.0, description="Share with one bit flipped.")
-    rate: Rate = Field(default=None, description="Bits a second, or unlimited.")
-    queue: Queue = Field(
-        default=None, description="Packets that may wait; netem's default is 1000."
-    )
-
-
-_NO_IMPAIRMENT = ImpairmentPart()
-
-
 class LinkBody(ImpairmentPart):
     """What link-defaults, links and networks have in common."""
 
@@ -446,10 +270,10 @@ class LinkPart(_WithSubnets):
     )
     up: bool = Field(default=True, description="Whether it carries packets when the lab begins.")
     forward: ImpairmentPart = Field(
-        default_factory=lambda: _NO_IMPAIRMENT, description="Only from the first end to the second."
+        default_factory=lambda: NO_IMPAIRMENT, description="Only from the first end to the second."
     )
     backward: ImpairmentPart = Field(
-        default_factory=lambda: _NO_IMPAIRMENT, description="Only from the second end to the first."
+        default_factory=lambda: NO_IMPAIRMENT, description="Only from the second end to the first."
     )
 
 
@@ -495,10 +319,10 @@ class LinkSet(ImpairmentPart):
     """New impairments of a link, for both directions or for one."""
 
     forward: ImpairmentPart = Field(
-        default_factory=lambda: _NO_IMPAIRMENT, description="Only from the first end to the second."
+        default_factory=lambda: NO_IMPAIRMENT, description="Only from the first end to the second."
     )
     backward: ImpairmentPart = Field(
-        default_factory=lambda: _NO_IMPAIRMENT, description="Only from the second end to the first."
+        default_factory=lambda: NO_IMPAIRMENT, description="Only from the second end to the first."
     )
 
 
