@@ -12,15 +12,21 @@ if TYPE_CHECKING:
     from windtunnel.engine.node import Node
     from windtunnel.engine.process import Process, Result
     from windtunnel.engine.world import World
+    from windtunnel.model.impairment import Buffer, CoDel, DelayTable, GilbertElliott, Red
 
 __version__ = VERSION
 
 __all__ = [
+    "Buffer",
+    "CoDel",
+    "DelayTable",
+    "GilbertElliott",
     "Lab",
     "LabNode",
     "Link",
     "Node",
     "Process",
+    "Red",
     "Result",
     "World",
     "__version__",
@@ -30,11 +36,16 @@ __all__ = [
 # Imported when first asked for: whoever wants one module of the package, such
 # as the command line, does not wait for all of it.
 _HOMES = {
+    "Buffer": "windtunnel.model.impairment",
+    "CoDel": "windtunnel.model.impairment",
+    "DelayTable": "windtunnel.model.impairment",
+    "GilbertElliott": "windtunnel.model.impairment",
     "Lab": "windtunnel.engine.lab",
     "LabNode": "windtunnel.engine.lab",
     "Link": "windtunnel.engine.link",
     "Node": "windtunnel.engine.node",
     "Process": "windtunnel.engine.process",
+    "Red": "windtunnel.model.impairment",
     "Result": "windtunnel.engine.process",
     "World": "windtunnel.engine.world",
     "load_lab_file": "windtunnel.engine.lab",

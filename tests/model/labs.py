@@ -24,7 +24,7 @@ from windtunnel.model.fault import (
     VolumeFault,
     VolumeMode,
 )
-from windtunnel.model.impairment import Distribution, Impairment
+from windtunnel.model.impairment import DelayTable, Distribution, GilbertElliott, Impairment
 from windtunnel.model.lab import (
     CaptureSpec,
     Command,
@@ -58,14 +58,20 @@ matches = st.builds(
 ) | st.builds(TextMatch, json=json_values, path=st.sampled_from(["", "a.b[0].c", "[1]"]))
 
 
+bursts = st.builds(GilbertElliott, p=shares, r=shares, bad=shares, good=shares)
+tables = st.builds(
+    DelayTable, st.lists(st.integers(-32768, 32767), min_size=1, max_size=5).map(tuple)
+)
+
+
 @st.composite
 def impairments(draw):
     delay_ns = draw(st.just(0) | durations)
     return Impairment(
         delay_ns=delay_ns,
-        jitter_ns=draw(st.integers(0, delay_ns)),
-        distribution=draw(st.sampled_from(Distribution)),
-        loss=draw(shares),
+        jitter_ns=draw(st.integers(0, min(delay_ns, 2**31 - 1))),
+        distribution=draw(st.sampled_from(Distribution) | tables),
+        loss=draw(shares | bursts),
         duplicate=draw(shares),
         reorder=draw(shares) if delay_ns else 0.0,
         corrupt=draw(shares),

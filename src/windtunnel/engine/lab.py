@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from windtunnel.engine.kernel import default_kernel
-from windtunnel.engine.link import impairment_from
+from windtunnel.engine.link import LinkSetting, impairment_from
 from windtunnel.engine.recorder import Recorder
 from windtunnel.engine.world import World, WorldOptions
 from windtunnel.errors import UsageError
@@ -28,8 +28,6 @@ from windtunnel.model.lab import (
     VolumeSpec,
 )
 from windtunnel.model.units import parse_duration, parse_size
-
-LinkSetting = str | int
 
 
 class LabNode:

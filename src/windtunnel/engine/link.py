@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -11,9 +11,15 @@ from windtunnel.engine.fabric import Fabric
 from windtunnel.engine.linkstate import Hold
 from windtunnel.engine.recorder import Recorder
 from windtunnel.errors import StateError, UsageError
-from windtunnel.model.impairment import Distribution, Impairment
+from windtunnel.model.impairment import (
+    Buffer,
+    DelayTable,
+    Distribution,
+    GilbertElliott,
+    Impairment,
+)
 from windtunnel.model.lab import LinkSpec
-from windtunnel.model.units import parse_duration, parse_rate, parse_share
+from windtunnel.model.units import parse_duration, parse_rate, parse_share, parse_size
 
 
 class LinkWorld(Protocol):
@@ -27,32 +33,62 @@ class LinkWorld(Protocol):
 BY_HAND = "by hand"
 """The key of what a program does that is no fault of a schedule, whose keys are pairs."""
 
-_READ: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "delay": ("delay_ns", parse_duration),
-    "jitter": ("jitter_ns", parse_duration),
-    "distribution": ("distribution", Distribution),
-    "loss": ("loss", parse_share),
-    "duplicate": ("duplicate", parse_share),
-    "reorder": ("reorder", parse_share),
-    "corrupt": ("corrupt", parse_share),
-    "rate": ("rate_bps", parse_rate),
-    "queue": ("queue_packets", int),
+LinkSetting = str | int | GilbertElliott | DelayTable | Buffer
+"""What a word of a link's settings takes: text as in a lab file, or plain data."""
+
+
+def _loss(value: LinkSetting) -> dict[str, Any]:
+    return {"loss": value if isinstance(value, GilbertElliott) else parse_share(str(value))}
+
+
+def _distribution(value: LinkSetting) -> dict[str, Any]:
+    if isinstance(value, DelayTable):
+        return {"distribution": value}
+    return {"distribution": Distribution(str(value))}
+
+
+# A number is what netem counts; a size, and a Buffer, waits for the rate.
+def _queue(value: LinkSetting) -> dict[str, Any]:
+    if isinstance(value, Buffer):
+        return {"queue_packets": None, "buffer": value}
+    text = str(value)
+    if text == "default":
+        return {"queue_packets": None, "buffer": None}
+    if text.isdecimal():
+        return {"queue_packets": int(text), "buffer": None}
+    return {"queue_packets": None, "buffer": Buffer(limit_bytes=parse_size(text))}
+
+
+def _as(field_name: str, read: Callable[[str], Any]) -> Callable[[LinkSetting], dict[str, Any]]:
+    return lambda value: {field_name: read(str(value))}
+
+
+# From a word to the fields of an impairment that it sets.
+_READ: dict[str, Callable[[LinkSetting], dict[str, Any]]] = {
+    "delay": _as("delay_ns", parse_duration),
+    "jitter": _as("jitter_ns", parse_duration),
+    "distribution": _distribution,
+    "loss": _loss,
+    "duplicate": _as("duplicate", parse_share),
+    "reorder": _as("reorder", parse_share),
+    "corrupt": _as("corrupt", parse_share),
+    "rate": _as("rate_bps", parse_rate),
+    "queue": _queue,
 }
 
 
-def impairment_from(base: Impairment, settings: dict[str, str | int]) -> Impairment:
+def impairment_from(base: Impairment, settings: Mapping[str, LinkSetting]) -> Impairment:
     """Change parts of an impairment, given in the words and units of a lab file.
 
     Raises:
         UsageError: for a word that does not exist, or a value without its unit.
     """
-    fields = {}
+    fields: dict[str, Any] = {}
     for word, value in settings.items():
         if word not in _READ:
             raise UsageError(f"a link has no {word!r}", hint=f"it has {', '.join(_READ)}")
-        name, read = _READ[word]
         try:
-            fields[name] = read(str(value))
+            fields |= _READ[word](value)
         except ValueError as error:
             raise UsageError(f"{word}: {error}") from error
     return replace(base, **fields)
@@ -88,12 +124,14 @@ class Link:
         """Plug the cable in again; while a fault cuts it, it stays out."""
         self._set_carrier(up=True)
 
-    def set(self, **settings: str | int) -> None:
+    def set(self, **settings: LinkSetting) -> None:
         """Change what both directions do to packets, in the words of a lab file.
 
         Args:
             settings: delay="20 ms", jitter=, distribution=, loss="1%", duplicate=,
                 reorder=, corrupt=, rate="10 Mbit", queue=100. What is not named stays.
+                Also plain data: loss=GilbertElliott(p=0.01, r=0.3), distribution=a
+                DelayTable; and between two kernels queue="64 kB" or a Buffer.
         """
         first, second = self.line.record.base.impairments
         self._impair(impairment_from(first, settings), impairment_from(second, settings))

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from windtunnel.errors import UsageError
 from windtunnel.model.impairment import Distribution, Impairment
 from windtunnel.model.impairtext import distribution_text, loss_text
 from windtunnel.model.lab import Endpoint, LabSpec, LinkSpec, NodeSpec
@@ -285,7 +286,11 @@ def sysctl_path(name: str) -> str:
 
 def _netem(impairment: Impairment, *, seed: int | None) -> Netem:
     """An impairment in netem's units; for an old queue, without a seed, every part of it."""
-    assert impairment.buffer is None, "check.py keeps buffers away from shared kernels"
+    if impairment.buffer is not None:  # in a lab, check.py finds it
+        raise UsageError(
+            "both ends share a kernel, whose queues count packets and know no discipline",
+            hint="give one of the ends a kernel of its own, or the queue as a number of packets",
+        )
     table: Sequence[int] = ()
     if impairment.jitter_ns and (
         # An old queue may have another table, and there is no way to take it away.

@@ -21,7 +21,7 @@ from windtunnel.model.addresscheck import (
 )
 from windtunnel.model.fault import LinkDegrade
 from windtunnel.model.faultcheck import fault_problems
-from windtunnel.model.impairment import Impairment
+from windtunnel.model.impairmentcheck import impairment_problems
 from windtunnel.model.kernelcheck import (
     MEMORY_BYTES_MIN,
     kernel_problems,
@@ -50,7 +50,6 @@ SEED_MAX = (1 << 64) - 1
 INTERFACE_BYTES_MAX = 15
 MTU_BYTES_MIN = 68  # RFC 791
 MTU_BYTES_MAX = 65535  # the largest that veth takes
-QUEUE_PACKETS_MAX = 0xFFFFFFFF  # u32 in struct tc_netem_qopt
 
 _NODE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
@@ -92,10 +91,7 @@ def find_problems(spec: LabSpec) -> Iterator[Problem]:
     yield from _processes(spec, nodes)
     yield from _steps(spec, nodes)
     yield from fault_problems(spec)
-    for index, fault in enumerate(spec.faults):
-        if isinstance(fault.action, LinkDegrade):
-            for part in (fault.action.impairment, fault.action.backward):
-                yield from _impairment(part or _PLAIN, ("faults", index, "impairment"))
+    yield from _degradations(spec)
     for index, capture in enumerate(spec.captures):
         path: Path = ("captures", index)
         if capture.node not in nodes:
@@ -223,6 +219,7 @@ def _endpoints(spec: LabSpec) -> Iterator[tuple[Path, Endpoint]]:
 def _wiring(spec: LabSpec, nodes: set[str]) -> Iterator[Problem]:
     yield from _segments("links", [(link.name, link.mtu_bytes) for link in spec.links])
     yield from _segments("networks", [(net.name, net.mtu_bytes) for net in spec.networks])
+    modelled = _modelled(spec)
     seen: dict[tuple[str, str], Path] = {}
     for path, end in _endpoints(spec):
         if end.node not in nodes:
@@ -238,7 +235,35 @@ def _wiring(spec: LabSpec, nodes: set[str]) -> Iterator[Problem]:
                     first=(*seen[key], "interface"),
                 )
             seen.setdefault(key, path)
-        yield from _impairment(end.impairment, (*path, "impairment"))
+        yield from impairment_problems(
+            end.impairment, (*path, "impairment"), is_modelled=path[:2] in modelled
+        )
+
+
+def _degradations(spec: LabSpec) -> Iterator[Problem]:
+    modelled = _modelled(spec)
+    names = {link.name for at, link in enumerate(spec.links) if ("links", at) in modelled}
+    for index, fault in enumerate(spec.faults):
+        if isinstance(fault.action, LinkDegrade):
+            for part in (fault.action.impairment, fault.action.backward):
+                if part is not None:
+                    yield from impairment_problems(
+                        part,
+                        ("faults", index, "impairment"),
+                        is_modelled=fault.action.link in names,
+                    )
+
+
+# The links and networks that join kernels: those are modelled by us, others by netem.
+def _modelled(spec: LabSpec) -> set[Path]:
+    own = {node.name for node in spec.nodes if node.kernel is not None}
+    if not own:
+        return set()
+    ends: list[tuple[Path, Sequence[Endpoint]]] = [
+        (("links", at), link.ends) for at, link in enumerate(spec.links)
+    ]
+    ends += [(("networks", at), network.members) for at, network in enumerate(spec.networks)]
+    return {path for path, some in ends if any(end.node in own for end in some)}
 
 
 # Names and sizes of links, or of networks.
@@ -274,42 +299,6 @@ def _interface_name(end: Endpoint, path: Path) -> Iterator[Problem]:
         reason = "use letters, digits, '-', '_' and '.'"
     if reason:
         yield Problem((*path, "interface"), f"{name!r} cannot name an interface", reason)
-
-
-def _impairment(impairment: Impairment, path: Path) -> Iterator[Problem]:
-    if impairment == _PLAIN:
-        return
-    if impairment.delay_ns < 0:
-        yield Problem((*path, "delay_ns"), "the delay is negative", "a delay is 0 or more")
-    if not 0 <= impairment.jitter_ns <= max(impairment.delay_ns, 0):
-        yield Problem(
-            (*path, "jitter_ns"),
-            f"the jitter {_shown(impairment.jitter_ns)} is more than the delay "
-            f"{_shown(impairment.delay_ns)}",
-            "a packet cannot arrive before it was sent: raise the delay or lower the jitter",
-        )
-    for name in ("loss", "duplicate", "reorder", "corrupt"):
-        share = getattr(impairment, name)
-        if not 0.0 <= share <= 1.0:
-            yield Problem((*path, name), f"{name} is {share}", "a share is 0.0 to 1.0")
-    if impairment.reorder > 0 and impairment.delay_ns == 0:
-        yield Problem(
-            (*path, "reorder"),
-            "reorder without delay changes nothing",
-            "reordered packets are sent at once instead of after the delay: give a delay",
-        )
-    if impairment.rate_bps is not None and impairment.rate_bps < 8:
-        yield Problem(
-            (*path, "rate_bps"),
-            f"the rate is {impairment.rate_bps} bits a second",
-            "give at least 8 bit, the least that netem takes",
-        )
-    queue = impairment.queue_packets
-    if queue is not None and not 1 <= queue <= QUEUE_PACKETS_MAX:
-        yield Problem((*path, "queue_packets"), f"a queue of {queue} packets", "give 1 or more")
-
-
-_PLAIN = Impairment()
 
 
 def _shown(duration_ns: int) -> str:
@@ -380,6 +369,8 @@ def _process(process: ProcessSpec, path: Path, spec: LabSpec, nodes: set[str]) -
 def _steps(spec: LabSpec, nodes: set[str]) -> Iterator[Problem]:
     links = [link.name for link in spec.links]
     known_links = set(links)
+    modelled = _modelled(spec)
+    modelled_links = {link.name for at, link in enumerate(spec.links) if ("links", at) in modelled}
     named: list[tuple[Path, str]] = []
     for section, steps in (("steps", spec.steps), ("validations", spec.validations)):
         named += [((section, i, "name"), step.name) for i, step in enumerate(steps)]
@@ -402,7 +393,9 @@ def _steps(spec: LabSpec, nodes: set[str]) -> Iterator[Problem]:
                     )
                 for part in (step.action.impairment, step.action.backward):
                     if part is not None:
-                        yield from _impairment(part, (*path, "impairment"))
+                        yield from impairment_problems(
+                            part, (*path, "impairment"), is_modelled=link in modelled_links
+                        )
     for index, step in enumerate(spec.validations):
         assert isinstance(step.action, Command), "a validation is a command"
         yield from _command(step, step.action, ("validations", index), nodes)

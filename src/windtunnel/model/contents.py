@@ -11,11 +11,14 @@ import base64
 import binascii
 import posixpath
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from windtunnel.errors import LabFileError, Where
+from windtunnel.model.disttable import tables_of, values_in
 from windtunnel.model.lab import FileSpec
 from windtunnel.model.problem import Path, Problem
 from windtunnel.model.programschema import FilePart
+from windtunnel.model.schema import LabPart
 from windtunnel.model.templates import Scope
 from windtunnel.model.yamltree import Document
 
@@ -74,6 +77,25 @@ class Contents:
                 files[file.path] = file
                 origins[file.path] = path
         return tuple(files.values()), origins
+
+    def read_tables(self, lab: LabPart) -> None:
+        """Read the tables of jitter that a lab file names, into the lab file's models."""
+        parts = {
+            "link-defaults": lab.link_defaults,
+            "links": lab.links,
+            "networks": lab.networks,
+            "steps": lab.steps,
+        }
+        for distribution, where in tables_of(parts, ()):
+            assert distribution.table is not None, "tables_of looked"
+            content = self._bytes_of(posixpath.normpath(distribution.table), where)
+            if content is None:
+                continue
+            try:
+                distribution.values = list(values_in(content))
+            except LabFileError as error:
+                place = self._document.where(where)
+                self._problems.append(Problem(where, error.message, error.hint, where=place))
 
     # Every file below a directory of the host.
     def _overlay(self, target: str, part: FilePart, path: Path) -> list[FileSpec]:
@@ -147,7 +169,8 @@ class Contents:
             try:
                 self._bytes[name] = self._read_file(name)
             except OSError as error:
-                self._problems.append(_unreadable("file", name, path, error))
+                problem = _unreadable("file", name, path, error)
+                self._problems.append(replace(problem, where=self._document.where(path)))
         return self._bytes[name]
 
 

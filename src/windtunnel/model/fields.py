@@ -176,11 +176,6 @@ Rate = Annotated[
         "10 MB/s",
     ),
 ]
-Queue = Annotated[
-    int | None,
-    number_or("default"),
-    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": "default"}]}),
-]
 Status = Annotated[
     int | None,
     number_or("any"),
@@ -193,10 +188,11 @@ Size = Annotated[
     quantity(units.parse_size, "size"),
     text_schema(r"^\s*[0-9.]+\s*([kKMGT]i?)?B\s*$", "64 MB", "1 GiB"),
 ]
+SHARE_PATTERN = r"^\s*[0-9.]+\s*%\s*$"
 Share = Annotated[
     float,
     quantity(units.parse_share, "share"),
-    text_schema(r"^\s*[0-9.]+\s*%\s*$", "1%", "0.1 %"),
+    text_schema(SHARE_PATTERN, "1%", "0.1 %"),
 ]
 Mode = Annotated[int, BeforeValidator(_mode), text_schema(r"^(0o?)?[0-7]{3,4}$", "0644", "0755")]
 Clock = Annotated[

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 from windtunnel.model.addressing import interfaces_by_node
-from windtunnel.model.impairment import Impairment
+from windtunnel.model.impairment import GilbertElliott, Impairment
+from windtunnel.model.impairtext import loss_text
 from windtunnel.model.lab import Endpoint, LabSpec, LinkSpec, NodeSpec
 from windtunnel.model.layout import Graph, Point, place
 from windtunnel.model.units import duration_text, rate_text, share_text
@@ -276,7 +277,10 @@ def _impairment_texts(impairment: Impairment) -> list[str]:
         texts.append(duration_text(impairment.delay_ns) + jitter)
     if impairment.rate_bps is not None:
         texts.append(rate_text(impairment.rate_bps))
-    for word in ("loss", "duplicate", "reorder", "corrupt"):
+    if impairment.loss:
+        is_burst = isinstance(impairment.loss, GilbertElliott)
+        texts.append("loss in bursts" if is_burst else f"{loss_text(impairment.loss)} loss")
+    for word in ("duplicate", "reorder", "corrupt"):
         share = getattr(impairment, word)
         if share:
             texts.append(f"{share_text(share)} {word}")

@@ -63,12 +63,14 @@ def load_lab(
     document = parse_yaml(text, file=file)
     lab = _shape(document, seed=seed, stop=stop_ns)
     problems: list[Problem] = []
+    contents = Contents(document, read, list_directory, problems)
+    if "table" in text:  # looking at every link takes time, and few labs have one
+        contents.read_tables(lab)
     settings = merge_nodes(lab, problems)
     links, networks = _wire(lab, document, problems)
     scope = _scope(lab, settings, links, networks)
 
     render = _renderer(scope, document, problems)
-    contents = Contents(document, read, list_directory, problems)
     nodes, files = _nodes(lab, settings, scope, contents, render)
     processes, process_paths = actions.make_processes(lab, settings, render)
     steps, step_paths = actions.make_steps(lab, links, render)

@@ -18,6 +18,7 @@ from windtunnel.model.yamltree import Document
 
 _KEYS = {
     "at_ns": "at",
+    "buffer": "queue",
     "clock_ns": "clock",
     "command": "cmd",
     "delay_ns": "delay",

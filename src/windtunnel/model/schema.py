@@ -2,7 +2,7 @@
 """The shape of a lab file: pydantic models, and the JSON Schema made from them.
 
 The models say which keys exist and what kind of value each takes; short forms
-become long ones here, quantities become integers. What the values mean to each
+become long ones, quantities become integers. What the values mean to each
 other (does that node exist?) is for `windtunnel.model.check`. Which keys were
 given at all is pydantic's `model_fields_set`: merging needs it.
 """
@@ -22,9 +22,6 @@ from windtunnel.model.fields import (
     JsonSchema,
     Lasting,
     Part,
-    Queue,
-    Rate,
-    Share,
     Shift,
     ShortForm,
     Size,
@@ -32,6 +29,7 @@ from windtunnel.model.fields import (
     Word,
     refuse,
 )
+from windtunnel.model.linkschema import NO_IMPAIRMENT, ImpairmentPart
 from windtunnel.model.nearmiss import hint_for
 from windtunnel.model.programschema import Files, Match, MatchPart, ProcessPart, RunPart
 
@@ -128,29 +126,6 @@ class NodePart(NodeBody):
     )
 
 
-class ImpairmentPart(Part):
-    """What a link does to packets (tc-netem)."""
-
-    delay: Duration = Field(default=0, description="Added to each packet.")
-    jitter: Duration = Field(default=0, description="Spread around the delay, at most the delay.")
-    distribution: Literal["uniform", "normal", "pareto", "paretonormal"] = Field(
-        default="uniform", description="Of the jitter."
-    )
-    loss: Share = Field(default=0.0, description="Share of packets lost.")
-    duplicate: Share = Field(default=0.0, description="Share of packets sent twice.")
-    reorder: Share = Field(
-        default=0.0, description="Share sent at once instead of after the delay."
-    )
-    corrupt: Share = Field(default=0.0, description="Share with one bit flipped.")
-    rate: Rate = Field(default=None, description="Bits a second, or unlimited.")
-    queue: Queue = Field(
-        default=None, description="Packets that may wait; netem's default is 1000."
-    )
-
-
-_NO_IMPAIRMENT = ImpairmentPart()
-
-
 class LinkBody(ImpairmentPart):
     """What link-defaults, links and networks have in common."""
 
@@ -199,10 +174,10 @@ class LinkPart(_WithSubnets):
     )
     up: bool = Field(default=True, description="Whether it carries packets when the lab begins.")
     forward: ImpairmentPart = Field(
-        default_factory=lambda: _NO_IMPAIRMENT, description="Only from the first end to the second."
+        default_factory=lambda: NO_IMPAIRMENT, description="Only from the first end to the second."
     )
     backward: ImpairmentPart = Field(
-        default_factory=lambda: _NO_IMPAIRMENT, description="Only from the second end to the first."
+        default_factory=lambda: NO_IMPAIRMENT, description="Only from the second end to the first."
     )
 
 
@@ -248,10 +223,10 @@ class LinkSet(ImpairmentPart):
     """New impairments of a link, for both directions or for one."""
 
     forward: ImpairmentPart = Field(
-        default_factory=lambda: _NO_IMPAIRMENT, description="Only from the first end to the second."
+        default_factory=lambda: NO_IMPAIRMENT, description="Only from the first end to the second."
     )
     backward: ImpairmentPart = Field(
-        default_factory=lambda: _NO_IMPAIRMENT, description="Only from the second end to the first."
+        default_factory=lambda: NO_IMPAIRMENT, description="Only from the second end to the first."
     )
 
 

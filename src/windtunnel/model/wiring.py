@@ -11,9 +11,21 @@ from collections.abc import Sequence
 
 from windtunnel.errors import LabFileError
 from windtunnel.model.addressing import Addressing, Draft, DraftEnd, subnet_range
-from windtunnel.model.impairment import Distribution, Impairment
+from windtunnel.model.impairment import (
+    Buffer,
+    CoDel,
+    DelayTable,
+    Distribution,
+    GilbertElliott,
+    Impairment,
+    Red,
+)
+from windtunnel.model.linkschema import DistributionPart, ImpairmentPart, LossPart, QueuePart
 from windtunnel.model.problem import Path, Problem
-from windtunnel.model.schema import ImpairmentPart, LabPart, LinkBody, LinkPart, NetworkPart
+from windtunnel.model.schema import LabPart, LinkBody, LinkPart, NetworkPart
+
+CODEL_LIMIT_PACKETS = 1000
+"""What tc-codel(8) takes for `limit` when none is given."""
 
 # From the keys of the file to the fields of an impairment.
 _FIELDS = {
@@ -53,10 +65,44 @@ def merge_impairment(parts: Sequence[ImpairmentPart], start: Impairment) -> Impa
     if not given:
         return start
     if "distribution" in given:
-        given["distribution"] = Distribution(given["distribution"])
+        given["distribution"] = _distribution(given["distribution"])
+    if "loss" in given:
+        given["loss"] = _loss(given["loss"])
+    if "queue_packets" in given:
+        given["buffer"] = _buffer(given["queue_packets"])
+        given["queue_packets"] = given["queue_packets"].packets
     # dataclasses.replace is four times slower, and a lab has many links.
-    fields = {name: getattr(start, name) for name in _FIELDS.values()}
+    fields = {name: getattr(start, name) for name in (*_FIELDS.values(), "buffer")}
     return Impairment(**{**fields, **given})
+
+
+def _distribution(part: DistributionPart) -> Distribution | DelayTable:
+    # a file that cannot be read has no values, and is an error already
+    return DelayTable(tuple(part.values)) if part.values else Distribution(part.name)
+
+
+def _loss(part: LossPart) -> float | GilbertElliott:
+    if part.p is None:
+        return part.share or 0.0
+    return GilbertElliott(
+        p=part.p, r=1.0 - part.p if part.r is None else part.r, bad=part.bad, good=part.good
+    )
+
+
+# What waits for the rate, or None where netem's queue does it.
+def _buffer(part: QueuePart) -> Buffer | None:
+    packets, size = part.limit or (None, None)
+    if part.discipline == "codel":
+        limit = CODEL_LIMIT_PACKETS if part.limit is None else packets
+        return Buffer(size, limit, CoDel(part.target, part.interval))
+    if part.limit is None:
+        return None
+    if part.discipline == "droptail":
+        return Buffer(size, packets)
+    # as tc-red(8) has them where they are not given
+    most = part.max or (part.min * 3 if part.min else (size or 0) // 4)
+    least = most // 3 if part.min is None else part.min
+    return Buffer(size, packets, Red(least, most, part.probability))
 
 
 def _link(lab: LabPart, part: LinkPart, path: Path, problems: list[Problem]) -> Draft:

@@ -10,6 +10,7 @@ from rich.text import Text
 from windtunnel.model.fault import Fault, LinkDegrade
 from windtunnel.model.faultwords import fault_words
 from windtunnel.model.impairment import Impairment
+from windtunnel.model.impairtext import buffer_text, loss_text
 from windtunnel.model.lab import Command, Endpoint, LabSpec, LinkChange, Step
 from windtunnel.model.units import duration_text, rate_text, share_text, size_text
 from windtunnel.ui import screen
@@ -110,7 +111,9 @@ def impairment_text(impairment: Impairment) -> str:
     if impairment.delay_ns:
         jitter = f" ± {duration_text(impairment.jitter_ns)}" if impairment.jitter_ns else ""
         parts.append(f"{duration_text(impairment.delay_ns)}{jitter}")
-    for word in ("loss", "duplicate", "reorder", "corrupt"):
+    if impairment.loss:
+        parts.append(f"loss {loss_text(impairment.loss)}")
+    for word in ("duplicate", "reorder", "corrupt"):
         share = getattr(impairment, word)
         if share:
             parts.append(f"{word} {share_text(share)}")
@@ -118,6 +121,8 @@ def impairment_text(impairment: Impairment) -> str:
         parts.append(rate_text(impairment.rate_bps))
     if impairment.queue_packets is not None:
         parts.append(f"queue {impairment.queue_packets}")
+    if impairment.buffer is not None:
+        parts.append(f"queue {buffer_text(impairment.buffer)}")
     return ", ".join(parts) or "nothing"
 
 
