@@ -10,6 +10,8 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 # The pinned files name everything. Asked to resolve, old pips take `coverage[toml]` for something
 # that is not pinned as soon as a newer coverage is out.
 INSTALL := $(PIP) install --require-hashes --no-deps
+# As many tests at a time as there are processors: no result may depend on what else runs.
+PYTEST := $(BIN)/pytest -n auto --dist worksteal
 # A stamp file is as new as what was installed last: nothing is done twice.
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
@@ -49,8 +51,8 @@ kernels: setup ## build the kernels that the tests boot (minutes each, once)
 pytest: setup-dev ## the tests, as whoever you are
 	@first=yes; for kernel in $(KERNELS); do \
 	  echo "pytest --kernel $$kernel"; \
-	  if [ $$first ]; then $(BIN)/pytest --kernel $$kernel || exit; \
-	  else $(BIN)/pytest --kernel $$kernel -m needs_uml || exit; fi; first=; done
+	  if [ $$first ]; then $(PYTEST) --kernel $$kernel || exit; \
+	  else $(PYTEST) --kernel $$kernel -m needs_uml || exit; fi; first=; done
 
 as-user: setup-dev ## when root: the tests again, as an ordinary user
 	@if [ "$$(id -u)" = 0 ]; then scripts/test-as-user --kernel $(firstword $(KERNELS)); fi

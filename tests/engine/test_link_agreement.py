@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+from bisect import bisect_right
 from itertools import groupby
 
 import pytest
@@ -165,12 +166,11 @@ def share_bound(share, count):
 def distance(one, other):
     """Kolmogorov and Smirnov's: the most by which two empirical distributions differ."""
     one, other = sorted(one), sorted(other)
-    most = at = 0
-    for count, value in enumerate(one, 1):
-        while at < len(other) and other[at] <= value:
-            at += 1
-        most = max(most, abs(count / len(one) - at / len(other)))
-    return most
+    # Behind each value: equal values are one step, of both.
+    return max(
+        abs(bisect_right(one, value) / len(one) - bisect_right(other, value) / len(other))
+        for value in {*one, *other}
+    )
 
 
 @pytest.mark.parametrize("name", ["delay", "rate", "slow", "full", "line"])
@@ -187,7 +187,7 @@ def test_without_chance_each_packet_has_the_same_fate_at_the_same_time(both, nam
 @pytest.mark.parametrize(("name", "lost"), [("full", 0.5), ("line", 0.5)])
 def test_these_queues_do_overflow(both, name, lost):
     sent, come, _ = both(name)
-    assert len(sent) - len(come) > len(sent) * lost
+    assert len(sent) - len(come) >= len(sent) * lost
 
 
 def test_throughput_is_the_rate(both):
