@@ -52,13 +52,14 @@ class LabSetup:
 
     Attributes:
         namespaces: of each node's processes: pid namespace number to node name.
+        pids: the first process of each node, as the agent sees it.
     """
 
     def __init__(self, guest: Guest, spec: LabSpec) -> None:
         self._guest = guest
         self._spec = spec
         self._numbers = plan.node_numbers(spec)
-        self._pids: dict[str, int] = {}
+        self.pids: dict[str, int] = {}
         self.namespaces: dict[int, str] = {}
         names = {number: name for name, number in self._numbers.items()}
         self._wiring = Wiring(guest.agent, guest.wait, {plan.BASE: "base", **names})
@@ -83,7 +84,7 @@ class LabSetup:
         replies = self._write_files()
         if self._spec.networks:
             replies.append(("base", "sysctl", self._sysctl(plan.BASE, BASE_SYSCTLS)))
-        self._wiring.send(plan.cables(self._spec, self._pids))
+        self._wiring.send(plan.cables(self._spec, self.pids))
         replies += self._set_sysctls()
         self._wiring.send(plan.interfaces(self._spec))
         self._wiring.send(plan.cuts(self._spec))
@@ -123,7 +124,7 @@ class LabSetup:
         self._guest.ask(replies[-1][1], "the nodes' namespaces")
         for name, reply in replies:
             self._ask(reply, name, "its namespaces")
-            self._pids[name], namespace = parse_node(reply.payload)
+            self.pids[name], namespace = parse_node(reply.payload)
             self.namespaces[namespace] = name
 
     def _write_files(self) -> list[tuple[str, str, Reply]]:

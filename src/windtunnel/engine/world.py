@@ -134,6 +134,8 @@ class World:
         setup = LabSetup(guest, spec)
         setup.make(options.view)
         self._namespaces = setup.namespaces
+        self.pids: Mapping[str, int] = setup.pids
+        """The first process of each node, as the agent sees it."""
         numbers = plan.node_numbers(spec)
         self._nodes = {
             node.name: Node(self, guest.agent, self._recorder, spec=node, number=numbers[node.name])

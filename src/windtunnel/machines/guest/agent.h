@@ -137,4 +137,7 @@ void read_file(const struct header *request, struct reader *reader);
 void set_sysctls(const struct header *request, struct reader *reader);
 void configure_network(const struct header *request, struct reader *reader);
 
+/* capture.c */
+int capture(int count, char **arguments);
+
 #endif
