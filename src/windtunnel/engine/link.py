@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from windtunnel.engine import plan
+from windtunnel.engine.fates import LinkState
 from windtunnel.engine.plan import Setting
 from windtunnel.engine.recorder import Recorder
 from windtunnel.engine.wiring import Wiring
@@ -104,6 +105,9 @@ class Link:
         ]
         self.spec = spec
         self.is_up = spec.up
+        self.states: list[LinkState] = []
+        """What it has done so far, the oldest first; for captures."""
+        self._note_state(0)
 
     @property
     def name(self) -> str:
@@ -149,6 +153,7 @@ class Link:
         self._wiring.send({end.number: [plan.carrier(end.spec.interface, end.index, on=up)]})
         self._wiring.finish(time_ns=self._world.now_ns)
         self.is_up = up
+        self._note_state(self._world.spec.clock_ns + self._world.now_ns)
         self._recorder.event(
             self._world.now_ns, "link", link=self.name, change="up" if up else "down"
         )
@@ -161,6 +166,12 @@ class Link:
         for end, impairment in zip(self._ends, impairments, strict=True):
             end.queues += end.impairment == Impairment() != impairment
             end.impairment = impairment
+        self._note_state(self._world.spec.clock_ns + self._world.now_ns)
+
+    def _note_state(self, since_ns: int) -> None:
+        first, second = self._ends
+        impairments = (first.impairment, second.impairment)
+        self.states.append(LinkState(since_ns, self.is_up, impairments))
 
     def _change(self, end: _End, impairment: Impairment) -> list[Setting]:
         """What makes an interface's impairment into another."""
