@@ -61,6 +61,8 @@ class LabSetup:
         namespaces: of each node's processes: pid namespace number to node name.
         wiring: of the guest's nodes.
         numbers: of the nodes, for the agent.
+        spec: the part of the lab that is in this guest.
+        pids: the first process of each node, as the agent sees it.
     """
 
     def __init__(self, guest: Guest, waits: Waits, part: Part, lab: LabSpec) -> None:
@@ -75,11 +77,11 @@ class LabSetup:
         self._guest = guest
         self._waits = waits
         self._part = part
-        self._spec = part.spec
+        self.spec = part.spec
         self._lab = lab
         self.numbers = plan.node_numbers(part.spec)
         self._hosts = "".join(f"{line}\n" for line in hosts_lines(lab)).encode()
-        self._pids: dict[str, int] = {}
+        self.pids: dict[str, int] = {}
         self.namespaces: dict[int, str] = {}
         names = {number: name for name, number in self.numbers.items()}
         self.wiring = Wiring(guest.agent, waits.wait, {plan.BASE: "base", **names})
@@ -94,7 +96,7 @@ class LabSetup:
             GuestError: the guest refused a part; the message names it.
         """
         self.make_base(view)
-        if not self._spec.nodes:
+        if not self.spec.nodes:
             # The base is then a machine of its own, and a booted machine has its loopback.
             reply = self._guest.agent.netlink(plan.BASE, rtnetlink.set_up(LOOPBACK_INDEX))
             self._ask(reply, "base", "its loopback")
@@ -103,14 +105,14 @@ class LabSetup:
             self._make_nodes()
         # Sent in this order, and done in this order; only then is anything waited for.
         replies = self._write_files()
-        if self._spec.networks:
+        if self.spec.networks:
             replies.append(("base", "sysctl", self._sysctl(plan.BASE, BASE_SYSCTLS)))
-        self.wiring.send(plan.cables(self._spec, self._pids))
+        self.wiring.send(plan.cables(self.spec, self.pids))
         ports = self._take_ports()
         replies += self._set_sysctls()
-        self.wiring.send(plan.interfaces(self._spec))
+        self.wiring.send(plan.interfaces(self.spec))
         self.wiring.send(ports)
-        self.wiring.send(plan.cuts(self._spec))
+        self.wiring.send(plan.cuts(self.spec))
         self.wiring.finish()
         for node, what, reply in replies:
             self._ask(reply, node, what)
@@ -122,7 +124,7 @@ class LabSetup:
             plan.BASE,
             name="base" if node is None else node.name,
             namespaces=Namespaces.MOUNT,
-            root=self._spec.root,
+            root=self.spec.root,
             layers=view.layers,
             shown=view.shown,
             writable=view.writable,
@@ -144,7 +146,7 @@ class LabSetup:
             number = self.numbers[end.node]
             index = found if port.index is None else port.index
             if port.index is not None:
-                setting = plan.port_arrives(f"eth{port.device}", self._pids[end.node], port.index)
+                setting = plan.port_arrives(f"eth{port.device}", self.pids[end.node], port.index)
                 arrive.setdefault(plan.BASE, []).append(setting)
             # Two interfaces may want each other's names: first none has any of them.
             named.setdefault(number, []).append(plan.port_named(index, f"port{index}"))
@@ -180,7 +182,7 @@ class LabSetup:
         self._ask(reply, node.name, "its namespaces")
         pid, namespace = parse_node(reply.payload)
         self.namespaces[namespace] = node.name
-        moves = plan.moves(self._spec, node.name, pid)
+        moves = plan.moves(self.spec, node.name, pid)
         moves += [_port_move(port, pid) for port in self._part.ports if _is_of(port, node)]
         self.wiring.hand_over(number, moves)
         replies = self._write_files_of(node) if wiped else []
@@ -196,20 +198,20 @@ class LabSetup:
             self.numbers[node.name],
             name=node.name,
             namespaces=ALL_NAMESPACES,
-            root=self._spec.root,
+            root=self.spec.root,
         )
 
     def _make_nodes(self) -> None:
-        replies = [(node.name, self._make_node(node)) for node in self._spec.nodes]
+        replies = [(node.name, self._make_node(node)) for node in self.spec.nodes]
         # The agent answers in order: with the last answer, all have come.
         self._waits.ask(replies[-1][1], "the nodes' namespaces")
         for name, reply in replies:
             self._ask(reply, name, "its namespaces")
-            self._pids[name], namespace = parse_node(reply.payload)
+            self.pids[name], namespace = parse_node(reply.payload)
             self.namespaces[namespace] = name
 
     def _write_files(self) -> list[tuple[str, str, Reply]]:
-        return [reply for node in self._spec.nodes for reply in self._write_files_of(node)]
+        return [reply for node in self.spec.nodes for reply in self._write_files_of(node)]
 
     def _write_files_of(self, node: NodeSpec) -> list[tuple[str, str, Reply]]:
         agent, number = self._guest.agent, self.numbers[node.name]
@@ -231,7 +233,7 @@ class LabSetup:
     def _set_sysctls(self) -> list[tuple[str, str, Reply]]:
         return [
             (node.name, "sysctl", self._sysctl(self.numbers[node.name], _sysctls(node)))
-            for node in self._spec.nodes
+            for node in self.spec.nodes
             if _sysctls(node)
         ]
 

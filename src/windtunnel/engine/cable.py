@@ -8,7 +8,7 @@ kernel: netem on the sending side, and a carrier that both ends lose together.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
@@ -141,12 +141,14 @@ class Line:
         nodes: at its two ends; empty for a network's side.
         cable: carries it out.
         record: all that is done to it.
+        history: what it has done, each with the lab time since when; the oldest first.
     """
 
     name: str
     nodes: tuple[str, str]
     cable: Cable
     record: LinkRecord
+    history: list[tuple[int, LinkState]] = field(default_factory=list)
 
 
 def veth_lines(spec: LabSpec, wiring: Wiring) -> list[Line]:

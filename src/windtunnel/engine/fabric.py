@@ -29,6 +29,7 @@ class Fabric:
         *,
         finish: Callable[[], None],
         note: Callable[[str, str], None],
+        now_ns: Callable[[], int],
     ) -> None:
         """Create.
 
@@ -37,11 +38,13 @@ class Fabric:
             switches: every network.
             finish: waits until all that cables and switches were asked for is done.
             note: records an event of a link: its name and what has changed.
+            now_ns: tells the lab time.
         """
         self._lines = tuple(lines)
         self._switches = tuple(switches)
         self._finish = finish
         self._note = note
+        self._now_ns = now_ns
         self._partitions: dict[Hashable, Groups] = {}
 
     def line(self, name: str) -> Line:
@@ -115,3 +118,4 @@ class Fabric:
         for line, record in records.items():
             line.cable.settle()
             line.record = record
+            line.history.append((self._now_ns(), record.effective))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from windtunnel.engine.fabric import Fabric
+from windtunnel.engine.fates import PastState
 from windtunnel.engine.linkstate import Hold
 from windtunnel.engine.recorder import Recorder
 from windtunnel.errors import StateError, UsageError
@@ -18,7 +19,7 @@ from windtunnel.model.impairment import (
     GilbertElliott,
     Impairment,
 )
-from windtunnel.model.lab import LinkSpec
+from windtunnel.model.lab import LabSpec, LinkSpec
 from windtunnel.model.units import parse_duration, parse_rate, parse_share, parse_size
 
 
@@ -28,6 +29,10 @@ class LinkWorld(Protocol):
     @property
     def now_ns(self) -> int:
         """Lab time."""
+
+    @property
+    def spec(self) -> LabSpec:
+        """The lab."""
 
 
 BY_HAND = "by hand"
@@ -105,6 +110,8 @@ class Link:
         self._recorder = recorder
         self.spec = spec
         self.line = fabric.line(spec.name)
+        if not self.line.history:
+            self.line.history.append((world.now_ns, self.line.record.effective))
 
     @property
     def name(self) -> str:
@@ -115,6 +122,15 @@ class Link:
     def is_up(self) -> bool:
         """Whether its cable is in: nobody has pulled it out, and no fault cuts it."""
         return self.line.record.effective.up
+
+    @property
+    def states(self) -> list[PastState]:
+        """What it has done so far, the oldest first; for captures."""
+        clock_ns = self._world.spec.clock_ns
+        first, *later = self.line.history or [(0, self.line.record.effective)]
+        # The first has held from the beginning, whenever that was.
+        since = [(0, first[1])] + [(clock_ns + time_ns, state) for time_ns, state in later]
+        return [PastState(time_ns, state.up, state.impairments) for time_ns, state in since]
 
     def down(self) -> None:
         """Pull the cable out: both ends lose their carrier, packets under way are lost."""

@@ -193,15 +193,16 @@ class Calendar:
         if back_ns < FOREVER_NS:
             sender.stop_at(time_ns + back_ns)
 
-    def report(self, seat: Seat, tell: Report) -> None:
+    def report(self, seat: Seat, tell: Report, *, awaited: bool = True) -> None:
         """Have `tell` called between rounds, in the order of the reports' times.
 
-        When somebody waits for reports, the guest goes no further for now.
+        When somebody waits for reports, the guest goes no further for now, unless
+        it is one that nobody waits for.
         """
         now_ns = seat.now_ns
         self._report_count += 1
         heapq.heappush(self._reports, (now_ns, seat.number, self._report_count, tell))
-        if self._awaited:
+        if awaited and self._awaited:
             seat.stop_at(now_ns)
 
     def run(self, until: Callable[[], bool], *, awaited: bool = True) -> bool:

@@ -19,6 +19,7 @@ from windtunnel.engine.plan import Setting
 from windtunnel.engine.port import NetPort
 from windtunnel.model.lab import Endpoint, LinkSpec, NetworkSpec
 from windtunnel.sim.agenda import Agenda
+from windtunnel.sim.discipline import Drop
 from windtunnel.sim.link import Direction
 from windtunnel.sim.lookahead import Lookahead
 from windtunnel.sim.switch import Switch
@@ -56,7 +57,8 @@ class OuterCable:
     def take(self, port: NetPort, frame: bytes) -> None:
         """Take a frame from one end, at its guest's present instant."""
         at = 0 if port is self._ports[0] else 1
-        deliveries, _ = self._directions[at].send(port.seat.now_ns, frame)
+        deliveries, drop = self._directions[at].send(port.seat.now_ns, frame)
+        port.see(frame, sent=True, comment=_fate(drop))
         target = self._ports[1 - at]
         for delivery in deliveries:
             self._under_way[at] += 1
@@ -110,9 +112,12 @@ class OuterCable:
                 port.set_link(up=wanted)
 
     def _arrive(self, sender: int, frame: bytes, plugged: int) -> None:
+        target = self._ports[1 - sender]
         if plugged == self._plugged:
             self._under_way[sender] -= 1
-            self._ports[1 - sender].arrive(frame, _no_room)
+            target.arrive(frame)
+        else:
+            target.see(frame, sent=False, comment="lost on the way: the cable was pulled out")
 
 
 class OuterSwitch:
@@ -188,7 +193,8 @@ class MemberCable:
 
     def take(self, port: NetPort, frame: bytes) -> None:
         """Take a frame from the member."""
-        deliveries, _ = self._to.send(port.seat.now_ns, frame)
+        deliveries, drop = self._to.send(port.seat.now_ns, frame)
+        port.see(frame, sent=True, comment=_fate(drop))
         for delivery in deliveries:
             forward = partial(self._switch.forward, self._at, delivery.frame)
             self._calendar.post(port.seat, self._switch, delivery.time_ns, forward)
@@ -199,7 +205,7 @@ class MemberCable:
             return
         deliveries, _ = self._from.send(now_ns, frame)
         for delivery in deliveries:
-            arrive = partial(self._port.arrive, delivery.frame, _no_room)
+            arrive = partial(self._port.arrive, delivery.frame)
             self._calendar.local(self._port.seat, delivery.time_ns, arrive)
 
     def send(self, state: LinkState) -> None:
@@ -228,6 +234,7 @@ class Outside:
     Attributes:
         lines: the cables, of links and of networks' members.
         switches: the networks.
+        ports: every port by node and interface.
     """
 
     def __init__(
@@ -248,6 +255,7 @@ class Outside:
             seed: the lab's.
         """
         self._calendar = calendar
+        self.ports = dict(port_of)
         self._segments: list[OuterCable | OuterSwitch] = []
         self.lines: list[Line] = []
         self.switches: list[OuterSwitch] = []
@@ -296,5 +304,5 @@ def _direction(port: NetPort, seed: int, what: str) -> Direction:
     )
 
 
-def _no_room(_port: NetPort, _frame: bytes) -> None:
-    """The guest's buffers are full: the frame is lost, as on a real card."""
+def _fate(drop: Drop | None) -> str:
+    return "" if drop is None else f"dropped: {drop.value}"

@@ -15,6 +15,9 @@ from windtunnel.engine.seat import Seat
 from windtunnel.model.impairment import Impairment
 from windtunnel.wire.virtio_net import RECEIVE_QUEUE
 
+Tap = Callable[[int, bytes, bool, str], None]
+"""Takes a frame: world time, its bytes, whether it was sent, what became of it."""
+
 
 class Segment(Protocol):
     """What a port's cable leads to."""
@@ -30,6 +33,7 @@ class NetPort:
         spec: the interface that it is.
         seat: of its guest.
         segment: where what it sends goes; set once all ports are there.
+        taps: see every frame that passes; for captures.
     """
 
     def __init__(self, calendar: Calendar, seat: Seat, path: Path, spec: Port) -> None:
@@ -37,6 +41,7 @@ class NetPort:
         self.spec = spec
         self.seat = seat
         self.segment: Segment | None = None
+        self.taps: list[Tap] = []
         self._calendar = calendar
         self._interrupt_planned: set[int] = set()
         self._model = NetModel(
@@ -59,17 +64,31 @@ class NetPort:
         """What the lab says that its cable does to what it sends."""
         return self.spec.endpoint.impairment
 
-    def arrive(self, frame: bytes, lost: Callable[[NetPort, bytes], None]) -> None:
-        """Give the guest a frame; only from a local action of the guest.
-
-        Args:
-            frame: from the destination's address on.
-            lost: called when the guest has no room for it.
-        """
+    def arrive(self, frame: bytes) -> None:
+        """Give the guest a frame; only from a local action of the guest."""
+        comment = ""
         if self._model.deliver(self._device.queue(RECEIVE_QUEUE), frame):
             self._plan_interrupt(RECEIVE_QUEUE)
         else:
-            lost(self, frame)
+            comment = "dropped: its receiver has no room"
+        self.see(frame, sent=False, comment=comment)
+
+    def see(self, frame: bytes, *, sent: bool, comment: str = "") -> None:
+        """Show a frame to who captures, at the guest's present instant.
+
+        Args:
+            frame: as it passes.
+            sent: whether the guest has sent it.
+            comment: what became of it, if that is not that it arrives.
+        """
+        if self.taps:
+            taps, time_ns = tuple(self.taps), self.seat.now_ns
+
+            def tell() -> None:
+                for tap in taps:
+                    tap(time_ns, frame, sent, comment)
+
+            self._calendar.report(self.seat, tell, awaited=False)
 
     def set_link(self, *, up: bool) -> None:
         """Plug its cable in or out at the present instant of the world."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from windtunnel.engine.capture import Capture
+from windtunnel.engine.capture import Captures
 from windtunnel.engine.faults import Faults
 from windtunnel.engine.judge import mismatch, not_found, process_mismatch
 from windtunnel.engine.labprocess import LabProcess
@@ -107,19 +107,15 @@ class LabRun:
 
     def run(self) -> Outcomes:
         """Run to the end of the lab and judge it."""
-        captures = [
-            Capture(
-                self._world.node(spec.node), spec, self._captures(f"{spec.node}-{spec.interface}")
-            )
-            for spec in self._spec.captures
-        ]
-        for capture in captures:
-            capture.start()
-        self._run_timeline()
-        self._run_validations()
-        self._judge_processes()
-        for capture in captures:
-            capture.stop()
+        captures = Captures(self._world, sink_of=self._captures)
+        try:
+            captures.start()
+            self._run_timeline()
+            self._run_validations()
+            self._judge_processes()
+            captures.stop()
+        finally:
+            captures.close()
         self._recorder.event(self._world.now_ns, "lab-end", passed=self._passed)
         return Outcomes(
             checks=tuple(self._checks),

@@ -103,7 +103,7 @@ class FolderRecorder:
 
     def capture(self, name: str) -> Callable[[bytes], None]:
         """Begin the file of a capture."""
-        file = f"{name}.pcap"
+        file = f"{name}.pcapng"
         self._writer.append_file(file, b"")
         return lambda data: self._writer.append_file(file, data)
 

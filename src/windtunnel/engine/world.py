@@ -143,6 +143,8 @@ class World:
         for setup in setups:
             setup.make(options.view)
         self._namespaces = setups[0].namespaces
+        self.shared = setups[0] if parts[0].node is None else None
+        """The set-up of the shared kernel's part, where there is one."""
         self._make_fabric(parts, setups)
         self._make_nodes(parts, setups)
         for node in self._nodes.values():
@@ -191,7 +193,9 @@ class World:
             for guest in self._guests
             for port in guest.ports
         }
-        outside = Outside(self._calendar, *between_kernels(self.spec), ports, self.spec.seed)
+        self.outside = outside = Outside(
+            self._calendar, *between_kernels(self.spec), ports, self.spec.seed
+        )
         inside = [(part.spec, setup.wiring) for part, setup in zip(parts, setups, strict=True)]
 
         def finish() -> None:
@@ -206,6 +210,7 @@ class World:
                 *outside.switches,
             ],
             finish=finish,
+            now_ns=lambda: self.now_ns,
             note=lambda link, change: self._recorder.event(
                 self.now_ns, "link", link=link, change=change
             ),

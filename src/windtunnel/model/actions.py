@@ -125,7 +125,10 @@ def make_validations(
 
 def make_captures(lab: LabPart) -> tuple[CaptureSpec, ...]:
     """Make the captures, in the order of the file."""
-    return tuple(CaptureSpec(part.node, part.interface, part.filter) for part in lab.capture)
+    return tuple(
+        CaptureSpec(part.node or "", part.interface or "", part.filter, part.link or "")
+        for part in lab.capture
+    )
 
 
 def _link_change(part: StepPart, state: dict[str, tuple[Impairment, ...]]) -> LinkChange:

@@ -10,7 +10,7 @@ pydantic nor a YAML reader.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from windtunnel.errors import LabFileError, LabFileErrors
@@ -92,9 +92,22 @@ def find_problems(spec: LabSpec) -> Iterator[Problem]:
     yield from _steps(spec, nodes)
     yield from fault_problems(spec)
     yield from _degradations(spec)
+    yield from _captures(spec, nodes, interfaces)
+
+
+def _captures(
+    spec: LabSpec, nodes: Collection[str], interfaces: Mapping[str, Sequence[str]]
+) -> Iterator[Problem]:
+    links = [link.name for link in spec.links]
     for index, capture in enumerate(spec.captures):
         path: Path = ("captures", index)
-        if capture.node not in nodes:
+        if capture.link:
+            if capture.node or capture.interface:
+                yield Problem(path, "a capture has a link, or a node and its interface, not both")
+            if capture.link not in links:
+                hint = link_hint(capture.link, links)
+                yield Problem((*path, "link"), f"no link {capture.link!r}", hint)
+        elif capture.node not in nodes:
             yield _no_node(capture.node, nodes, (*path, "node"))
         elif capture.interface not in (known := [*interfaces.get(capture.node, ()), "lo"]):
             yield Problem(

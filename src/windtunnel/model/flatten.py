@@ -380,9 +380,12 @@ def _validation(step: Step) -> Part:
 
 
 def _capture(capture: CaptureSpec) -> Part | str:
-    if not capture.filter:
+    chosen = {"filter": capture.filter} if capture.filter else {}
+    if capture.link:
+        return {"link": capture.link, **chosen}
+    if not chosen:
         return f"{capture.node}:{capture.interface}"
-    return {"node": capture.node, "interface": capture.interface, "filter": capture.filter}
+    return {"node": capture.node, "interface": capture.interface, **chosen}
 
 
 def literal_command(command: str) -> str:

@@ -203,11 +203,24 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class CaptureSpec:
-    """Write what passes an interface to a pcapng file (tcpdump in the node)."""
+    """Write what passes an interface, or both ends of a link, to a pcapng file.
 
-    node: str
-    interface: str
+    Attributes:
+        node: whose interface; empty for a link.
+        interface: of the node; "lo" is its loopback; empty for a link.
+        filter: what to keep, in tcpdump's words; empty keeps all.
+        link: both ends of this one; empty for an interface.
+    """
+
+    node: str = ""
+    interface: str = ""
     filter: str = ""
+    link: str = ""
+
+    @property
+    def name(self) -> str:
+        """What its file is called, without ".pcapng"."""
+        return self.link or f"{self.node}-{self.interface}"
 
 
 OWN = "own"

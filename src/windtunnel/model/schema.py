@@ -530,13 +530,33 @@ class ValidatePart(MatchPart):
 
 
 class CapturePart(Part):
-    """Write what passes an interface to a pcapng file."""
+    """Write what passes an interface, or both ends of a link, to a pcapng file."""
 
-    node: str = Field(description="Where.")
-    interface: str = Field(description="Its interface.")
+    node: str | None = Field(default=None, description="Where; with `interface`.")
+    interface: str | None = Field(default=None, description="Of the node; `lo` is its loopback.")
+    link: str | None = Field(
+        default=None, description="Both ends of this link, in one file.", examples=["r1-r2"]
+    )
     filter: str = Field(
         default="", description="As tcpdump takes it.", examples=["ospf", "tcp port 80"]
     )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> CapturePart:
+        if self.link is not None:
+            if self.node is not None or self.interface is not None:
+                raise refuse(
+                    "a capture has a link, or a node and its interface, and this has both",
+                    "write two captures",
+                )
+        elif self.node is None:
+            raise refuse("a capture of nothing", "give it a link, or a node and its interface")
+        elif self.interface is None:
+            raise refuse(
+                f"the capture names no interface of {self.node!r}",
+                f"write '{self.node}:eth0'",
+            )
+        return self
 
 
 def _capture(value: Any) -> Any:
@@ -589,7 +609,9 @@ class LabPart(Part):
     validate_: list[ValidatePart] = Field(
         default=[], alias="validate", description="Checks at the end of the lab."
     )
-    capture: list[Capture] = Field(default=[], description="Interfaces to write to pcapng files.")
+    capture: list[Capture] = Field(
+        default=[], description="Interfaces and links to write to pcapng files."
+    )
 
 
 def json_schema() -> JsonSchema:

@@ -160,4 +160,7 @@ void set_sysctls(const struct header *request, struct reader *reader);
 void configure_network(const struct header *request, struct reader *reader);
 void hand_over(const struct header *request, struct reader *reader);
 
+/* capture.c */
+int capture(int count, char **arguments);
+
 #endif
