@@ -60,9 +60,9 @@ def test_captures_are_the_same_down_to_the_nanosecond(kernel_path, tmp_path, nee
     spec = small_labs.captured()
     first = run(spec, kernel_path, tmp_path / "one").path
     second = run(spec, kernel_path, tmp_path / "two").path
-    capture = (first / "files" / "b-eth0.pcap").read_bytes()
+    capture = (first / "files" / "b-eth0.pcapng").read_bytes()
     assert len(capture) > 300
-    assert capture == (second / "files" / "b-eth0.pcap").read_bytes()
+    assert capture == (second / "files" / "b-eth0.pcapng").read_bytes()
 
 
 def test_another_seed_gives_other_randomness_and_other_addresses(kernel_path, tmp_path):
