@@ -15,13 +15,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench import native, worlds
+from bench import kernels, native, routers, worlds
 from bench.measure import REPOSITORY, Measured, NotHereError, Row
 
 from windtunnel.engine.kernel import default_kernel
 from windtunnel.errors import WindtunnelError
 
-ROWS: tuple[Row, ...] = (*worlds.ROWS, *native.ROWS)
+ROWS: tuple[Row, ...] = (*worlds.ROWS, *kernels.ROWS, *routers.ROWS, *native.ROWS)
 UNKNOWN = "unknown"
 HEADINGS = (
     "name", "what", "median", "min - max", "n", "CPU s", "of guest", "virtual s", "x real",

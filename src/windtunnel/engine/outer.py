@@ -20,7 +20,7 @@ from windtunnel.engine.port import NetPort
 from windtunnel.model.lab import Endpoint, LinkSpec, NetworkSpec
 from windtunnel.sim.agenda import Agenda
 from windtunnel.sim.discipline import Drop
-from windtunnel.sim.link import Direction
+from windtunnel.sim.link import Direction, Statistics
 from windtunnel.sim.lookahead import Lookahead
 from windtunnel.sim.switch import Switch
 
@@ -53,6 +53,11 @@ class OuterCable:
         if a != b:
             yield a, b, self._directions[0].least_latency_ns
             yield b, a, self._directions[1].least_latency_ns
+
+    def statistics(self) -> Iterator[tuple[str, Statistics]]:
+        """What was sent so far, by the name of the sending end."""
+        for port, direction in zip(self._ports, self._directions, strict=True):
+            yield port.name, direction.statistics()
 
     def take(self, port: NetPort, frame: bytes) -> None:
         """Take a frame from one end, at its guest's present instant."""
@@ -152,6 +157,11 @@ class OuterSwitch:
         for cable in self._cables:
             yield from cable.ways()
 
+    def statistics(self) -> Iterator[tuple[str, Statistics]]:
+        """What its members have sent so far, by their names."""
+        for cable in self._cables:
+            yield cable.statistics()
+
     def send(self, parts: tuple[int, ...]) -> None:
         """Let only ports of the same part reach each other from this instant on."""
         groups: dict[int, list[int]] = {}
@@ -190,6 +200,10 @@ class MemberCable:
         """How long frames take at the least to the switch and from it."""
         yield self._port.seat.number, self._switch.number, self._to.least_latency_ns
         yield self._switch.number, self._port.seat.number, self._from.least_latency_ns
+
+    def statistics(self) -> tuple[str, Statistics]:
+        """The member's name, and what it has sent so far."""
+        return self._port.name, self._to.statistics()
 
     def take(self, port: NetPort, frame: bytes) -> None:
         """Take a frame from the member."""
@@ -277,6 +291,10 @@ class Outside:
                 nodes = (port.spec.endpoint.node, "")
                 self.lines.append(Line("", nodes, member, LinkRecord(base)))
         self.measure()
+
+    def statistics(self) -> dict[str, Statistics]:
+        """What every end between kernels has sent so far, by its name: "r1:eth0"."""
+        return dict(each for segment in self._segments for each in segment.statistics())
 
     def measure(self) -> None:
         """Tell the calendar how long frames take at the least, after any change."""
