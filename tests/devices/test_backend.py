@@ -13,7 +13,7 @@ import pytest
 from driver import GUEST_BASE, Driver
 from windtunnel.devices.backend import VhostUserBackend
 from windtunnel.errors import ProtocolError, StateError
-from windtunnel.wire.vhost_user import Message, Request, parse_messages, vring_call
+from windtunnel.wire.vhost_user import Message, Request, parse_messages
 
 MEMORY_BYTES = 1 << 16
 
@@ -48,8 +48,8 @@ class FrontEnd:
         os.ftruncate(self.memory, MEMORY_BYTES)
 
     def work(self):
-        for _, receive in self.device.sources():
-            receive()
+        if self.device.source is not None:
+            self.device.receive()
 
     def send(self, request, payload=b"", *, files=(), need_reply=True):
         message = Message(request, payload, need_reply=need_reply)
@@ -154,52 +154,35 @@ def test_a_message_may_arrive_in_pieces(device, guest):
     assert len(guest.answer()) == 1
 
 
-def test_an_interrupt_is_acknowledged_also_in_pieces(device, guest):
+def test_an_interrupt_is_told_and_not_answered(device, guest):
     _, interrupts = set_up(device, guest)
-    device.send_interrupt(1)
-    assert interrupts.recv(100) == vring_call(1).to_bytes()
-    answer = bytes.fromhex("04000000 05000000 08000000 0000000000000000")
-    interrupts.send(answer[:7])
-    assert not device.take_acknowledgement()
-    interrupts.send(answer[7:])
-    assert device.take_acknowledgement()
+    device.call(1)
+    assert interrupts.recv(100) == bytes.fromhex("04000000 01000000 08000000 0100000000000000")
     interrupts.close()
 
 
-def test_a_change_of_configuration_is_told_and_acknowledged_as_an_interrupt_is(device, guest):
+def test_a_change_of_configuration_is_told_as_an_interrupt_is(device, guest):
     _, interrupts = set_up(device, guest)
-    device.send_configuration_change()
-    assert interrupts.recv(100) == bytes.fromhex("02000000 09000000 00000000")
-    assert interrupts.send(bytes.fromhex("02000000 05000000 08000000 0000000000000000")) == 20
-    assert device.take_acknowledgement()
+    device.call_for_configuration()
+    assert interrupts.recv(100) == bytes.fromhex("02000000 01000000 00000000")
     interrupts.close()
 
 
 def test_a_change_of_configuration_needs_a_device_that_is_set_up(device):
     with pytest.raises(StateError, match="has not set up its device"):
-        device.send_configuration_change()
+        device.call_for_configuration()
 
 
-def test_a_guest_that_dies_instead_of_acknowledging_closes_the_device(device, guest):
-    _, interrupts = set_up(device, guest)
-    device.send_interrupt(1)
-    interrupts.close()  # with the call unread: the kernel says ECONNRESET
-    assert device.take_acknowledgement()
-    assert device.queue(1) is None
-    assert device.take_acknowledgement()
-
-
-def test_an_interrupt_to_a_guest_that_has_died_says_so_at_the_acknowledgement(device, guest):
+def test_an_interrupt_to_a_guest_that_has_died_does_nothing(device, guest):
     _, interrupts = set_up(device, guest)
     interrupts.close()
-    device.send_interrupt(1)
-    assert device.take_acknowledgement()
-    assert not device.ready
+    device.call(1)
+    assert device.ready
 
 
 def test_an_interrupt_needs_a_device_that_is_set_up(device):
     with pytest.raises(StateError, match="has not set up its device"):
-        device.send_interrupt(0)
+        device.call(0)
 
 
 @pytest.mark.parametrize("unread", [False, True])
@@ -209,7 +192,7 @@ def test_a_guest_that_goes_away_closes_the_device(device, guest, unread):
     guest.socket.close()
     guest.work()
     assert not device.ready
-    assert [source.fileno() for source, _ in device.sources()] == [-1]
+    assert device.source is None
 
 
 def test_a_guest_that_dies_before_it_is_answered_closes_the_device(device, guest):
@@ -217,7 +200,7 @@ def test_a_guest_that_dies_before_it_is_answered_closes_the_device(device, guest
     guest.socket.close()
     guest.work()
     guest.work()
-    assert [source.fileno() for source, _ in device.sources()] == [-1]
+    assert device.source is None
 
 
 @pytest.mark.parametrize("size_bytes", [MEMORY_BYTES + 1, 2**62, 2**64 - 1])
@@ -254,8 +237,3 @@ def test_closing_gives_back_every_file_descriptor_and_may_be_done_again(tmp_path
 def test_a_received_file_is_not_passed_on_to_programs_that_we_start(device, guest):
     set_up(device, guest)[1].close()
     assert not device._interrupts.get_inheritable()
-
-
-def test_who_receives_without_a_guest_has_made_a_mistake(device):
-    with pytest.raises(StateError, match="without a guest"):
-        device._receive()

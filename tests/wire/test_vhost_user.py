@@ -41,8 +41,8 @@ messages = st.builds(Message, u32, st.binary(max_size=64), st.booleans(), st.boo
         ),
         (reply_u64(Request.GET_FEATURES, 1 << 32), "01000000 05000000 08000000 0000000001000000"),
         (reply_u64(Request.SET_OWNER, 0), "03000000 05000000 08000000 0000000000000000"),
-        (vring_call(2), "04000000 09000000 08000000 02000000 00000000"),
-        (configuration_change(), "02000000 09000000 00000000"),
+        (vring_call(2), "04000000 01000000 08000000 02000000 00000000"),
+        (configuration_change(), "02000000 01000000 00000000"),
     ],
 )
 def test_a_message_has_the_bytes_of_the_specification(message, expected):

@@ -4,8 +4,9 @@
 A device listens on a socket in the guest's scratch directory; the guest
 connects while it boots, tells where its memory and queues are, and then kicks
 queues by messages that we acknowledge. So a kick happens at a definite virtual
-instant, while its guest waits for us. Interrupts go the other way, and only
-while no guest runs.
+instant, while its guest waits for us. Interrupts go the other way, only while the
+guest waits, and are not acknowledged: a signal has the guest take them before it
+reads that it may run (kernel/patches/0007).
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from __future__ import annotations
 import mmap
 import os
 import socket
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -25,7 +25,9 @@ from windtunnel.wire.virtqueue import GuestMemory, Piece, Virtqueue
 
 FEATURE_VERSION_1 = 1 << 32
 _RECEIVE_BYTES = 8192
-_FILES_MAX = 8  # UML sends at most 2 with a message
+_FILES_BYTES = socket.CMSG_SPACE(8 * 4)  # UML sends at most 2 with a message
+_INT_BYTES = 4
+_KICK_TAKEN = vhost_user.reply_u64(Request.VRING_KICK, 0).to_bytes()
 
 
 class Model(Protocol):
@@ -65,18 +67,18 @@ class VhostUserBackend:
         self._connection: socket.socket | None = None
         self._interrupts: socket.socket | None = None
         self._buffer = b""
-        self._reply_buffer = b""
         self._files: list[int] = []
         self._pieces: list[Piece] = []
         self._user_pieces: list[Piece] = []
         self._maps: list[mmap.mmap] = []
         self._queues: dict[int, _QueueSettings] = {}
+        self._kicks: dict[bytes, int] = {}
 
-    def sources(self) -> list[tuple[socket.socket, Callable[[], None]]]:
-        """What to watch for reading now, and whom to call then."""
-        if self._connection is None:
-            return [(self._listener, self._accept)]
-        return [(self._connection, self._receive)]
+    @property
+    def source(self) -> socket.socket | None:
+        """What to watch for reading now, and to call `receive` then; None once it is closed."""
+        source = self._listener if self._connection is None else self._connection
+        return source if source.fileno() >= 0 else None
 
     @property
     def ready(self) -> bool:
@@ -88,33 +90,57 @@ class VhostUserBackend:
         settings = self._queues.get(index)
         return settings.queue if settings else None
 
-    def _accept(self) -> None:
-        self._connection, _ = self._listener.accept()
+    def receive(self) -> None:
+        """Take the guest's connection, or what it says; `source` can be read.
 
-    def _receive(self) -> None:
+        Raises:
+            ProtocolError: it speaks another protocol; drop the guest.
+        """
         if self._connection is None:
-            raise StateError("device receives without a guest")
-        try:
-            data, files, _, _ = socket.recv_fds(self._connection, _RECEIVE_BYTES, _FILES_MAX)
-        except ConnectionError:  # the guest died before it had read our last answer
-            data, files = b"", []
-        for file in files:
-            os.set_inheritable(file, False)  # not for the programs that we start
-        self._files += files
-        if not data:
-            self.close()
+            self._connection, _ = self._listener.accept()
             return
-        messages, self._buffer = vhost_user.parse_messages(self._buffer + data)
-        for message in messages:
-            self._handle(message)
+        data = self._read(self._connection)
+        kicked = self._kicks.get(data)
+        if kicked is not None and not self._buffer:
+            # nearly all that is ever said
+            self._kick(kicked)
+            self._answer_with(_KICK_TAKEN)
+        elif data:
+            messages, self._buffer = vhost_user.parse_messages(self._buffer + data)
+            for message in messages:
+                self._handle(message)
+        else:
+            self.close()
+
+    def _read(self, connection: socket.socket) -> bytes:
+        try:
+            data, attached, _, _ = connection.recvmsg(
+                _RECEIVE_BYTES, _FILES_BYTES, socket.MSG_CMSG_CLOEXEC
+            )
+        except ConnectionError:  # the guest died before it had read our last answer
+            return b""
+        for _, kind, numbers in attached:
+            if kind == socket.SCM_RIGHTS:
+                whole = len(numbers) - len(numbers) % _INT_BYTES
+                self._files += memoryview(numbers)[:whole].cast("i")
+        return data
+
+    def _kick(self, index: int) -> None:
+        queue = self.queue(index)
+        if queue is not None:
+            self._model.kicked(index, queue)
 
     def _handle(self, message: vhost_user.Message) -> None:
         answer = self._answer(message)
         if answer is None and message.need_reply:
             answer = vhost_user.reply_u64(message.request, 0)
-        if answer is not None and self._connection is not None:
+        if answer is not None:
+            self._answer_with(answer.to_bytes())
+
+    def _answer_with(self, answer: bytes) -> None:
+        if self._connection is not None:
             with suppress(ConnectionError):  # it has died; the next read says so
-                self._connection.sendall(answer.to_bytes())
+                self._connection.sendall(answer)
 
     def _answer(self, message: vhost_user.Message) -> vhost_user.Message | None:
         payload = message.payload
@@ -141,10 +167,7 @@ class VhostUserBackend:
             case Request.SET_BACKEND_REQ_FD:
                 self._interrupts = socket.socket(fileno=self._take_file())
             case Request.VRING_KICK:
-                index, _ = vhost_user.parse_vring_state(payload)
-                queue = self.queue(index)
-                if queue is not None:
-                    self._model.kicked(index, queue)
+                self._kick(vhost_user.parse_vring_state(payload)[0])
             case _:
                 pass  # an acknowledgement is all that the rest needs
         return None
@@ -184,41 +207,21 @@ class VhostUserBackend:
             used=address.used,
             base=settings.base,
         )
+        self._kicks[vhost_user.vring_kick(address.index).to_bytes()] = address.index
 
-    def send_interrupt(self, index: int) -> socket.socket:
-        """Interrupt the guest for queue `index`; no guest may be running.
+    def call(self, index: int) -> None:
+        """Interrupt the guest for queue `index`; it waits, and is let run at this instant."""
+        self._tell(vhost_user.vring_call(index))
 
-        Returns:
-            The socket on which the guest acknowledges; pass it to
-            `take_acknowledgement` when it is readable, before anything else
-            is sent.
-        """
-        return self._tell(vhost_user.vring_call(index))
+    def call_for_configuration(self) -> None:
+        """Tell the guest that the device's configuration is another; as for `call`."""
+        self._tell(vhost_user.configuration_change())
 
-    def send_configuration_change(self) -> socket.socket:
-        """Tell the guest that the device's configuration is another; as for `send_interrupt`."""
-        return self._tell(vhost_user.configuration_change())
-
-    def _tell(self, message: vhost_user.Message) -> socket.socket:
+    def _tell(self, message: vhost_user.Message) -> None:
         if self._interrupts is None:
             raise StateError("interrupt to a guest that has not set up its device")
-        with suppress(ConnectionError):  # it has died; reading the acknowledgement says so
+        with suppress(ConnectionError):  # it has died; reading what it says tells so
             self._interrupts.sendall(message.to_bytes())
-        return self._interrupts
-
-    def take_acknowledgement(self) -> bool:
-        """Read what the guest answers; True once the acknowledgement is whole."""
-        if self._interrupts is None:
-            return True
-        try:
-            data = self._interrupts.recv(_RECEIVE_BYTES)
-        except ConnectionError:
-            data = b""
-        if not data:
-            self.close()
-            return True
-        messages, self._reply_buffer = vhost_user.parse_messages(self._reply_buffer + data)
-        return bool(messages)
 
     def close(self) -> None:
         """Close everything; may be called again."""
@@ -231,6 +234,7 @@ class VhostUserBackend:
         self._connection = None
         self._interrupts = None
         self._queues = {}
+        self._kicks = {}
         self._pieces, self._user_pieces = [], []
         for mapping in self._maps:
             # A view may still be referred to by a caller's chain; the memory

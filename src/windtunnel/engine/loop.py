@@ -18,17 +18,14 @@ guest's own agenda, then the guest.
 from __future__ import annotations
 
 import heapq
-import select
-import selectors
-import socket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from windtunnel.devices.backend import VhostUserBackend
 from windtunnel.engine.hostclock import monotonic_host_s
+from windtunnel.engine.poller import Poller
 from windtunnel.engine.seat import Seat, SeatState
 from windtunnel.errors import GuestLostError, GuestStuckError, InternalError, WindtunnelError
 from windtunnel.sim.agenda import Action, Agenda, Appointment
@@ -127,8 +124,7 @@ class Calendar:
         self._losses: list[tuple[int, int, GuestLostError]] = []
         self._failure: WindtunnelError | None = None
         self._failure_ns = 0
-        self._selector = selectors.DefaultSelector()
-        self._watched: dict[Seat | VhostUserBackend, list[socket.socket]] = {}
+        self._poller = Poller()
         self._devices: dict[VhostUserBackend, Seat] = {}
 
     # ---- what others ask ----
@@ -155,13 +151,13 @@ class Calendar:
             last_words=last_words,
         )
         self._seats.append(seat)
-        self._watch(seat)
+        self._watch_seat(seat)
         return seat
 
     def add_device(self, seat: Seat, device: VhostUserBackend) -> None:
         """Serve a device of a guest from now on."""
         self._devices[device] = seat
-        self._watch(device)
+        self._watch_device(device)
 
     def add_relay(self, relay: Relay) -> None:
         """Let a place between guests take part in time."""
@@ -247,32 +243,19 @@ class Calendar:
 
     def interrupt(self, device: VhostUserBackend, index: int) -> None:
         """Interrupt a device's guest for a queue; only from a local action of that guest."""
-        self._tell_guest(device, lambda: device.send_interrupt(index))
+        self._call(device)
+        device.call(index)
 
     def change_configuration(self, device: VhostUserBackend) -> None:
         """Tell a device's guest that its configuration is another; as for `interrupt`."""
-        self._tell_guest(device, device.send_configuration_change)
+        self._call(device)
+        device.call_for_configuration()
 
-    def _tell_guest(self, device: VhostUserBackend, send: Callable[[], socket.socket]) -> None:
+    def _call(self, device: VhostUserBackend) -> None:
         seat = self._devices[device]
         if seat.state is SeatState.RUNNING:
             raise InternalError("interrupt while the guest runs")
-        seat.prepare_for_local()
-        source = send()
-        poller = select.poll()
-        poller.register(source, select.POLLIN)
-        began_host_s = monotonic_host_s()
-        # It answers from the handler of a signal, without letting anything else happen.
-        while source.fileno() >= 0:
-            if poller.poll(1000 * POLL_HOST_S):
-                if device.take_acknowledgement():
-                    break
-            elif not seat.alive():
-                break
-            elif monotonic_host_s() - began_host_s > self._watchdog_host_s:
-                raise self._stuck(seat, self._watchdog_host_s)
-        if source.fileno() < 0:  # the guest died, and the device with it
-            self._watch(device)
+        seat.call()
 
     def pause(self, seat: Seat) -> None:
         """Let a guest not run from now on; what it is sent waits."""
@@ -289,8 +272,8 @@ class Calendar:
         seat.state = SeatState.GONE
         for device, owner in self._devices.items():
             if owner is seat:
-                self._unwatch(device)
-        self._unwatch(seat)
+                self._poller.unwatch(device)
+        self._poller.unwatch(seat)
         self._active.discard(seat)
 
     def close(self) -> None:
@@ -300,7 +283,7 @@ class Calendar:
         for seat in self._seats:
             seat.close()
         self._active.clear()
-        self._selector.close()
+        self._poller.close()
 
     # ---- between rounds ----
 
@@ -461,7 +444,7 @@ class Calendar:
                 if action is not None:
                     action()
                 continue
-            if wish_ns is None or wish_ns >= seat.bound_ns:
+            if wish_ns is None or (wish_ns >= seat.bound_ns and not seat.called):
                 return False
             self.grants += 1
             until_ns = seat.bound_ns if local_ns is None else min(local_ns, seat.bound_ns)
@@ -495,7 +478,7 @@ class Calendar:
         )
         self._losses.append((time_ns, seat.number, error))
         seat.state = SeatState.GONE
-        self._unwatch(seat)
+        self._poller.unwatch(seat)
         seat.disconnect()
         if seat in self._active:
             self._active.discard(seat)
@@ -514,63 +497,40 @@ class Calendar:
 
     # ---- waiting for the host ----
 
-    def _watch(self, what: Seat | VhostUserBackend) -> None:
-        """Bring the selector up to date with what a guest or a device waits for."""
-        self._unwatch(what)
-        found: list[tuple[socket.socket, Action]] = []
-        if isinstance(what, Seat):
-            if what.source is not None:
-                found.append((what.source, partial(self._serve_seat, what)))
-        else:
-            for source, receive in what.sources():
-                found.append((source, partial(self._serve_device, what, source, receive)))
-        for source, serve in found:
-            if source.fileno() >= 0:
-                self._selector.register(source, selectors.EVENT_READ, serve)
-                self._watched[what].append(source)
+    def _watch_seat(self, seat: Seat) -> None:
+        self._poller.watch(seat, seat.source, partial(self._serve_seat, seat))
 
-    def _unwatch(self, what: Seat | VhostUserBackend) -> None:
-        for source in self._watched.get(what, []):
-            with suppress(KeyError, ValueError):
-                self._selector.unregister(source)
-        self._watched[what] = []
+    def _watch_device(self, device: VhostUserBackend) -> None:
+        self._poller.watch(device, device.source, partial(self._serve_device, device))
 
     def _serve_seat(self, seat: Seat) -> None:
         if seat.state is SeatState.GONE:
             return
-        if seat.source not in self._watched[seat]:
-            return  # closed by what was handled a moment ago
         if not seat.connected:
             seat.accept()
-            self._watch(seat)
+            self._watch_seat(seat)
         elif seat.receive(self._time_of_day_ns):
             self._has_moved(seat)
         else:
             self._lose(seat)
 
-    def _serve_device(
-        self, device: VhostUserBackend, source: socket.socket, receive: Action
-    ) -> None:
-        if source.fileno() < 0:
+    def _serve_device(self, device: VhostUserBackend) -> None:
+        source = device.source
+        if source is None:
             return  # closed by what was handled a moment ago
-        before = [source for source, _ in device.sources()]
-        receive()
-        after = [source for source, _ in device.sources()]
-        if before != after or any(source.fileno() < 0 for source in after):
-            self._watch(device)
+        device.receive()
+        if device.source is not source:
+            self._watch_device(device)
 
     def _poll(self) -> None:
         """Wait until something arrives, and handle it; watch over who runs."""
-        began_host_s = monotonic_host_s()
+        self._beat()
+        if self._poller.wait(POLL_HOST_S):
+            return
+        began_host_s = monotonic_host_s() - POLL_HOST_S
         last_seen = self._glimpse()
         while True:
-            self._beat(began_host_s)
-            ready = self._selector.select(POLL_HOST_S)
-            if ready:
-                for key, _ in ready:
-                    key.data()
-                return
-            self._beat(monotonic_host_s())
+            self._beat()
             self._check_life()
             if not self._active:
                 return
@@ -582,13 +542,18 @@ class Calendar:
             if monotonic_host_s() - began_host_s > limit_host_s:
                 seat = min(running or self._active, key=lambda seat: seat.number)
                 raise self._stuck(seat, limit_host_s)
+            if self._poller.wait(POLL_HOST_S):
+                return
 
     def _glimpse(self) -> list[tuple[int, RunningTask | None]]:
         """What guests that compute change all the time, unless they spin."""
         return [(seat.now_ns, seat.task) for seat in self._seats if seat in self._active]
 
-    def _beat(self, now_host_s: float) -> None:
-        if self._heartbeat is not None and now_host_s - self._last_beat_host_s > BEAT_HOST_S:
+    def _beat(self) -> None:
+        if self._heartbeat is None:
+            return
+        now_host_s = monotonic_host_s()
+        if now_host_s - self._last_beat_host_s > BEAT_HOST_S:
             self._last_beat_host_s = now_host_s
             self._heartbeat()
 

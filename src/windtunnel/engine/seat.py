@@ -30,7 +30,6 @@ from windtunnel.wire.timetravel import (
 CLIENT = 1
 """A guest's number, to itself: the same for all, as it is on its command line."""
 
-_CALENDAR = 0
 _RECEIVE_BYTES = 4096
 
 
@@ -55,6 +54,7 @@ class Seat:
         agenda: of local actions; its clock is how far the guest has come.
         bound_ns: how far the guest may go in the present round.
         paused: a guest that is not let run, whatever it asks for.
+        called: whether it was interrupted, and so wants to run at this instant.
         outbox: what it has sent to others in the present round.
         log: its moves in the present round: (kind, time).
     """
@@ -79,6 +79,7 @@ class Seat:
         self.agenda.advance(start_ns)
         self.bound_ns = start_ns
         self.paused = False
+        self.called = False
         self.outbox: list[tuple[Agenda, int, Action]] = []
         self.log: list[tuple[str, int]] = []
         self._start_ns = start_ns
@@ -129,6 +130,8 @@ class Seat:
             return self.agenda.now_ns
         if self.state is not SeatState.WAITING:
             return None
+        if self.called:
+            return self.agenda.now_ns
         wish_ns = self._shared.request_ns(CLIENT)
         if wish_ns is None or wish_ns >= NEVER_NS:
             return None
@@ -168,10 +171,14 @@ class Seat:
         self.bound_ns = min(self.bound_ns, max(time_ns, self.now_ns))
         self.hold(self.bound_ns)
 
-    def prepare_for_local(self) -> None:
-        """Publish that no guest runs, and the time: before an interrupt."""
-        self._shared.set_running(_CALENDAR)
+    def call(self) -> None:
+        """Prepare for an interrupt: it must find the time, and must be let run at once.
+
+        Its kernel takes interrupts as soon as it can, and dates them by the published
+        time; `let_run` publishes the same time, so it does not matter which it finds.
+        """
         self._shared.current_time_ns = self.agenda.now_ns
+        self.called = True
 
     def admit(self) -> None:
         """Answer its START; it runs until its first wish, and its round ends there."""
@@ -198,6 +205,7 @@ class Seat:
         self._shared.free_until_ns = until_ns
         self._shared.current_time_ns = time_ns
         self.state = SeatState.RUNNING
+        self.called = False
         self.log.append(("run", time_ns))
         # It takes this for its own time, which began with its start (time.c).
         self._send(Message(Operation.RUN, 0, time_ns - self._start_ns))
@@ -278,6 +286,7 @@ class Seat:
         self.disconnect()
         self.state = SeatState.GONE
         if not self._memory.closed:
+            self._shared.close()
             self._view.release()
             self._memory.close()
             os.close(self._file)

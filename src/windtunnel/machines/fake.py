@@ -127,11 +127,16 @@ class CalendarSeat:
         """Learn the time while somebody else runs."""
         self.set_time(self._get("<Q", _CURRENT_TIME_AT) - self._offset_ns)
 
-    def request(self, time_ns: int) -> None:
-        """Wish to run at an instant."""
+    def request(self, time_ns: int, *, waiting: bool = False) -> None:
+        """Wish to run at an instant.
+
+        Args:
+            time_ns: when.
+            waiting: it waits already; who lets it run has set its limit (kernel/patches/0007).
+        """
         self._put("<I", self._client_at + _FLAGS_AT, FLAG_REQUEST_RUN)
         self._put("<Q", self._client_at + _REQUEST_AT, time_ns + self._offset_ns)
-        if time_ns < self.free_until_ns:
+        if time_ns < self.free_until_ns and not waiting:
             self._put("<Q", _FREE_UNTIL_AT, time_ns + self._offset_ns)
 
     def wait(self) -> None:
@@ -231,8 +236,9 @@ class FakeGuest:
             while True:
                 ready = [key.fileobj for key, _ in selector.select()]
                 if self._console is not None and self._console.interrupts in ready:
+                    # UML has a signal for them, so it takes all before it reads a RUN
                     self._take_interrupt(self._console, time_ns)
-                if self._seat.socket in ready:
+                elif self._seat.socket in ready:
                     message = self._seat.read()
                     if message.operation is Operation.RUN:
                         self._seat.run(message.time_ns)
@@ -244,8 +250,7 @@ class FakeGuest:
         self._seat.take_shared_time()
         self._note(f"interrupt {queue}")
         self._interrupts.append(queue)
-        self._seat.request(min(time_ns, self._seat.now_ns))
-        console.acknowledge_call()
+        self._seat.request(min(time_ns, self._seat.now_ns), waiting=True)
 
     def _deliver(self) -> None:
         while self._interrupts and self._console is not None:

@@ -162,10 +162,6 @@ class FakeConsole:
         assert message.request == vhost_user.BACKEND_VRING_CALL, f"not a call: {message}"
         return vhost_user.parse_vring_state(message.payload)[0]
 
-    def acknowledge_call(self) -> None:
-        """Say that a call was taken."""
-        self.interrupts.sendall(vhost_user.reply_u64(vhost_user.BACKEND_VRING_CALL, 0).to_bytes())
-
     def interrupt(self, index: int) -> bytes:
         """Handle an interrupt of a queue: what the port received."""
         received = b""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 
 from windtunnel.errors import InternalError
@@ -36,18 +36,12 @@ class Appointment:
         self.action = None
 
 
-@dataclass(order=True, slots=True)
-class _Entry:
-    time_ns: int
-    number: int
-    appointment: Appointment = field(compare=False)
-
-
 class Agenda:
     """The virtual clock and everything that is to happen."""
 
     def __init__(self) -> None:
-        self._entries: list[_Entry] = []
+        # A number is there once only, so appointments are never compared.
+        self._entries: list[tuple[int, int, Appointment]] = []
         self._numbers = count()
         self._now_ns = 0
 
@@ -75,14 +69,15 @@ class Agenda:
         if time_ns < self._now_ns:
             raise InternalError(f"appointment at {time_ns} ns, but it is {self._now_ns} ns")
         appointment = Appointment(time_ns, action)
-        heapq.heappush(self._entries, _Entry(time_ns, next(self._numbers), appointment))
+        heapq.heappush(self._entries, (time_ns, next(self._numbers), appointment))
         return appointment
 
     def next_ns(self) -> int | None:
         """When the next action is due; None when there is none."""
-        while self._entries and self._entries[0].appointment.action is None:
-            heapq.heappop(self._entries)
-        return self._entries[0].time_ns if self._entries else None
+        entries = self._entries
+        while entries and entries[0][2].action is None:
+            heapq.heappop(entries)
+        return entries[0][0] if entries else None
 
     def take(self) -> Action | None:
         """Move to the next action's time and take it away; None when there is none.
@@ -91,8 +86,8 @@ class Agenda:
         """
         if self.next_ns() is None:
             return None
-        entry = heapq.heappop(self._entries)
-        self.advance(max(entry.time_ns, self._now_ns))
-        action = entry.appointment.action
-        entry.appointment.action = None
+        time_ns, _, appointment = heapq.heappop(self._entries)
+        self._now_ns = max(time_ns, self._now_ns)
+        action = appointment.action
+        appointment.action = None
         return action

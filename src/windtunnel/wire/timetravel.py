@@ -4,7 +4,7 @@
 Two parts: messages of 16 bytes on a stream socket, and a block of shared
 memory that replaces most of them. This module knows their bytes, nothing else.
 `um_timetravel.h` calls UML the host and us the calendar; we say guest and
-calendar.
+calendar. Numbers are those of the machine, which both run on.
 
 Source: include/uapi/linux/um_timetravel.h, Linux 6.11 and later; the fields
 behind `name` come from kernel/patches/0002 of this project.
@@ -40,11 +40,12 @@ _HEADER = struct.Struct("<IIQQHH")  # version, len, free_until, current_time, ru
 _CLIENT = struct.Struct("<IIQQ")  # capa, flags, req_time, name
 _RUNNING_TASK = struct.Struct("<IIiI16s")  # pid, pidns, syscall, in_syscall, comm
 
-_FREE_UNTIL_AT = 8
-_CURRENT_TIME_AT = 16
-_RUNNING_ID_AT = 24
-_FLAGS_AT = 4
-_REQUEST_TIME_AT = 8
+# Where fields are, in numbers of their own width.
+_FREE_UNTIL_U64 = 1
+_CURRENT_TIME_U64 = 2
+_RUNNING_ID_U16 = 12
+_FLAGS_U32 = 1
+_REQUEST_TIME_U64 = 1
 _TASK_AT = 24
 
 
@@ -136,8 +137,16 @@ class SharedSchedule:
         if len(memory) != self.size_bytes(clients):
             raise ProtocolError(f"schedule of {len(memory)} bytes for {clients} clients")
         self._memory = memory
+        self._u16: memoryview[int] = memory.cast("H")
+        self._u32: memoryview[int] = memory.cast("I")
+        self._u64: memoryview[int] = memory.cast("Q")
         _HEADER.pack_into(memory, 0, SHARED_VERSION, len(memory), FREE_FOREVER_NS, 0, 0, clients)
         _CLIENT.pack_into(memory, self._client_at(0), CAPABILITY_TIME_SHARE, 0, 0, 0)
+
+    def close(self) -> None:
+        """Let go of the memory, so that its mapping can be closed."""
+        for view in (self._u16, self._u32, self._u64):
+            view.release()
 
     @staticmethod
     def size_bytes(clients: int) -> int:
@@ -151,39 +160,41 @@ class SharedSchedule:
     @property
     def current_time_ns(self) -> int:
         """The time that the running client last wrote."""
-        return int.from_bytes(self._memory[_CURRENT_TIME_AT : _CURRENT_TIME_AT + 8], "little")
+        return self._u64[_CURRENT_TIME_U64]
 
     @current_time_ns.setter
     def current_time_ns(self, time_ns: int) -> None:
-        struct.pack_into("<Q", self._memory, _CURRENT_TIME_AT, time_ns)
+        self._u64[_CURRENT_TIME_U64] = time_ns
 
     @property
     def free_until_ns(self) -> int:
         """The running client must stop before this time."""
-        return int.from_bytes(self._memory[_FREE_UNTIL_AT : _FREE_UNTIL_AT + 8], "little")
+        return self._u64[_FREE_UNTIL_U64]
 
     @free_until_ns.setter
     def free_until_ns(self, time_ns: int) -> None:
-        struct.pack_into("<Q", self._memory, _FREE_UNTIL_AT, time_ns)
+        self._u64[_FREE_UNTIL_U64] = time_ns
 
     def set_running(self, index: int) -> None:
         """Say which client runs; 0 is the calendar."""
-        struct.pack_into("<H", self._memory, _RUNNING_ID_AT, index)
+        self._u16[_RUNNING_ID_U16] = index
 
     def request_ns(self, index: int) -> int | None:
         """When the client wants to run next; None when it has no request."""
-        _, flags, time_ns, _ = _CLIENT.unpack_from(self._memory, self._client_at(index))
-        return int(time_ns) if flags & FLAG_REQUEST_RUN else None
+        at = self._client_at(index)
+        if not self._u32[at // 4 + _FLAGS_U32] & FLAG_REQUEST_RUN:
+            return None
+        return self._u64[at // 8 + _REQUEST_TIME_U64]
 
     def clear_request(self, index: int) -> None:
         """Take the client's request away; done when it is granted, or gone."""
-        struct.pack_into("<I", self._memory, self._client_at(index) + _FLAGS_AT, 0)
+        self._u32[self._client_at(index) // 4 + _FLAGS_U32] = 0
 
     def request(self, index: int, time_ns: int) -> None:
         """Write a request for a client that sent it as a message."""
         at = self._client_at(index)
-        struct.pack_into("<I", self._memory, at + _FLAGS_AT, FLAG_REQUEST_RUN)
-        struct.pack_into("<Q", self._memory, at + _REQUEST_TIME_AT, time_ns)
+        self._u32[at // 4 + _FLAGS_U32] = FLAG_REQUEST_RUN
+        self._u64[at // 8 + _REQUEST_TIME_U64] = time_ns
 
     def shares_time(self, index: int) -> bool:
         """Whether the client uses the shared memory."""

@@ -148,13 +148,18 @@ def reply_u64(request: int, value: int) -> Message:
 
 
 def vring_call(index: int) -> Message:
-    """Interrupt the guest for queue `index`, wanting to know that it was taken."""
-    return Message(BACKEND_VRING_CALL, _VRING_STATE.pack(index, 0), need_reply=True)
+    """Interrupt the guest for queue `index`; it does not answer."""
+    return Message(BACKEND_VRING_CALL, _VRING_STATE.pack(index, 0))
 
 
 def configuration_change() -> Message:
-    """Tell the guest to read the configuration again, wanting to know that it was told."""
-    return Message(BACKEND_CONFIG_CHANGE, need_reply=True)
+    """Tell the guest to read the configuration again; it does not answer."""
+    return Message(BACKEND_CONFIG_CHANGE)
+
+
+def vring_kick(index: int) -> Message:
+    """What a guest says that has put requests into queue `index`."""
+    return Message(Request.VRING_KICK, _VRING_STATE.pack(index, 0), need_reply=True)
 
 
 def _unpack(layout: struct.Struct, payload: bytes, what: str) -> tuple[int, ...]:

@@ -3,7 +3,8 @@
 
 A queue lies in guest memory: a table of descriptors (16 bytes each), the
 available ring that the driver fills and the used ring that we fill. All
-numbers are little endian (virtio 1). Nothing here waits or notifies.
+numbers are little endian (virtio 1), as they are on every machine that User Mode
+Linux runs on. Nothing here waits or notifies.
 
 Source: Virtual I/O Device (VIRTIO) 1.2, section 2.7.
 """
@@ -25,9 +26,9 @@ QUEUE_SIZE_MAX = 32768
 """The standard's limit; also bounds the chain that we follow."""
 
 _DESCRIPTOR = struct.Struct("<QIHH")  # addr, len, flags, next
-_U16 = struct.Struct("<H")
-_USED_ELEMENT = struct.Struct("<II")  # id, len
-_AVAIL_FLAGS_BYTES = 4
+_FLAGS, _INDEX, _RING = 0, 1, 2
+"""Where the parts of the available ring are, in numbers of 16 bits; the used ring's first two."""
+
 _INDEX_MASK = 0xFFFF
 
 
@@ -127,15 +128,17 @@ class Virtqueue:
         self._memory = memory
         self._size = size
         self._desc = memory.view(desc, 16 * size)
-        self._avail = memory.view(avail, 6 + 2 * size)
-        self._used = memory.view(used, 6 + 8 * size)
+        self._avail = memory.view(avail, 6 + 2 * size).cast("H")
+        self._used = memory.view(used, 4).cast("H")
+        # pairs of 32 bits: the head of a chain, and how much of it we have filled
+        self._used_ring = memory.view(used + 4, 8 * size).cast("I")
         self._next_avail = base
         self._next_used = base
 
     @property
     def wants_interrupt(self) -> bool:
         """Whether the driver wants to hear of used requests (VIRTQ_AVAIL_F_NO_INTERRUPT)."""
-        return not _U16.unpack_from(self._avail, 0)[0] & AVAIL_NO_INTERRUPT
+        return not self._avail[_FLAGS] & AVAIL_NO_INTERRUPT
 
     def pop(self) -> Chain | None:
         """Take the next request; None when there is none.
@@ -143,13 +146,12 @@ class Virtqueue:
         Raises:
             ProtocolError: for a ring that makes no sense; drop the device.
         """
-        waiting = (_U16.unpack_from(self._avail, 2)[0] - self._next_avail) & _INDEX_MASK
+        waiting = (self._avail[_INDEX] - self._next_avail) & _INDEX_MASK
         if not waiting:
             return None
         if waiting > self._size:
             raise ProtocolError(f"virtqueue: {waiting} requests in a queue of {self._size}")
-        slot = self._next_avail % self._size
-        head = _U16.unpack_from(self._avail, _AVAIL_FLAGS_BYTES + 2 * slot)[0]
+        head = self._avail[_RING + self._next_avail % self._size]
         self._next_avail = (self._next_avail + 1) & _INDEX_MASK
         readable: list[memoryview] = []
         writable: list[memoryview] = []
@@ -184,8 +186,9 @@ class Virtqueue:
 
     def push(self, chain: Chain, written_bytes: int = 0) -> None:
         """Give a request back, saying how much of its writable part we filled."""
-        at = 4 + 8 * (self._next_used % self._size)
-        _USED_ELEMENT.pack_into(self._used, at, chain.head, written_bytes)
+        at = 2 * (self._next_used % self._size)
+        self._used_ring[at] = chain.head
+        self._used_ring[at + 1] = written_bytes
         self._next_used = (self._next_used + 1) & _INDEX_MASK
         # The index last: the driver may look as soon as it changes.
-        _U16.pack_into(self._used, 2, self._next_used)
+        self._used[_INDEX] = self._next_used
