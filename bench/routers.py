@@ -85,7 +85,7 @@ ROWS = (
     Row(
         "routers-up",
         f"{ROUTERS} FRR routers with kernels of their own, to lab time 0",
-        lambda: run("1 ms", 2, checked=False),
+        lambda: run("200 ms", 2, checked=False),
         3,
         20,
     ),

@@ -78,7 +78,8 @@ def test_half_the_speed_takes_twice_the_time(start):
             for name in ("a", "b")
         )
     assert fast >= 20_000 * 100
-    assert 1.995 <= slow / fast <= 2.005
+    # the clock's ticks cost something, too, and do not fall alike into the four runs
+    assert 1.98 <= slow / fast <= 2.02
 
 
 def test_a_syscall_costs_100_ns_unless_that_is_switched_off(start):

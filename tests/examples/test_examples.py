@@ -17,6 +17,7 @@ from windtunnel.engine.kernel import default_kernel
 from windtunnel.engine.labfile import read_spec
 from windtunnel.engine.session import SessionRequest, run_session
 from windtunnel.engine.world import WorldOptions
+from windtunnel.model.lab import OWN
 from windtunnel.store.compare import compare_runs
 
 EXAMPLES = REPOSITORY / "examples"
@@ -32,6 +33,9 @@ PROGRAMS = {
 }
 """What each example runs that not every machine has."""
 
+ABOUT_KERNELS = {"kernel-mix"}
+"""Examples that say which kernels their nodes have."""
+
 SHORTER_NS = {"ospf-ring": 71 * SECOND_NS}
 """Stop times instead of the examples' own; the demo shows the whole hour."""
 
@@ -40,14 +44,15 @@ def lab_file(name):
     return EXAMPLES / name / "lab.yaml"
 
 
-def run(name, kernel_path, output, seed_change=0):
+def run(name, kernel_path, output, *, seed_change=0, own=False, parallel=None):
     spec = read_spec(lab_file(name))
     spec = replace(
         spec,
         seed=spec.seed + seed_change,
         stop_ns=SHORTER_NS.get(name, spec.stop_ns),
+        nodes=tuple(replace(node, kernel=OWN) for node in spec.nodes) if own else spec.nodes,
     )
-    options = WorldOptions(kernel=default_kernel(str(kernel_path)))
+    options = WorldOptions(kernel=default_kernel(str(kernel_path)), parallel=parallel)
     return run_session(SessionRequest(spec, options, output=output))
 
 
@@ -90,6 +95,25 @@ def test_what_an_example_says_holds_for_other_random_numbers(
     session = run(name, kernel_path, tmp_path / "run", seed_change=1)
     assert failures(session) == []
     assert session.state == "passed"
+
+
+@pytest.mark.parametrize("name", sorted(PROGRAMS.keys() - ABOUT_KERNELS))
+def test_an_example_says_the_same_when_every_node_has_a_kernel_of_its_own(
+    name, kernel_path, need_program, tmp_path
+):
+    for program in PROGRAMS[name]:
+        need_program(program)
+    one, two = (
+        run(name, kernel_path, tmp_path / str(parallel), own=True, parallel=parallel)
+        for parallel in (1, 2)
+    )
+    assert failures(one) == []
+    shared = run(name, kernel_path, tmp_path / "shared")
+    assert [(check.name, check.passed) for check in one.checks] == [
+        (check.name, check.passed) for check in shared.checks
+    ]
+    difference = compare_runs(one.path, two.path)
+    assert difference is None, difference.describe()
 
 
 @pytest.fixture(scope="module")
