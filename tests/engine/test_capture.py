@@ -11,7 +11,7 @@ import pytest
 from small_labs import SECOND_NS, options, pair
 from windtunnel.engine.session import SessionRequest, run_session
 from windtunnel.model.impairment import Impairment
-from windtunnel.model.lab import CaptureSpec, ProcessSpec, Step
+from windtunnel.model.lab import CaptureSpec, NetworkSpec, ProcessSpec, Step
 from windtunnel.model.lab import LinkChange as Change
 
 FIELDS = ("frame.time_epoch", "frame.interface_name", "frame.packet_flags_direction", "icmp.type")
@@ -100,3 +100,21 @@ def test_two_runs_leave_the_same_captures(own, run, kernel_path):
     first, second = (pcapng(run(spec, name)) for name in ("first", "second"))
     assert first.read_bytes() == second.read_bytes()
     assert first.stat().st_size > 1000
+
+
+def test_what_a_switch_between_kernels_loses_is_seen_where_it_would_have_arrived(
+    run, tshark, kernel_path
+):
+    spec = lab("own")
+    a, b = spec.links[0].ends
+    ends = (a, replace(b, impairment=LOSSY))
+    spec = replace(
+        spec,
+        links=(),
+        networks=(NetworkSpec("lan", ends),),
+        captures=(CaptureSpec(node="b", interface="eth0"),),
+    )
+    found = tshark(pcapng(run(spec)), "frame.packet_flags_direction", "frame.comment")
+    assert found
+    lost = "on the way from the switch, dropped: loss"
+    assert {one for one in found if one[1]} == {("0x00000001", lost)}

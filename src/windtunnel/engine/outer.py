@@ -217,10 +217,20 @@ class MemberCable:
         """Send a frame from the switch to the member."""
         if not self._powered:
             return
-        deliveries, _ = self._from.send(now_ns, frame)
+        deliveries, drop = self._from.send(now_ns, frame)
         for delivery in deliveries:
             arrive = partial(self._port.arrive, delivery.frame)
             self._calendar.local(self._port.seat, delivery.time_ns, arrive)
+        if drop is not None and self._port.taps:
+            # told when it could have arrived: the member may be beyond the present already
+            missing = partial(
+                self._port.see,
+                frame,
+                sent=False,
+                comment=f"on the way from the switch, {_fate(drop)}",
+            )
+            could_ns = now_ns + self._from.least_latency_ns
+            self._calendar.local(self._port.seat, could_ns, missing)
 
     def send(self, state: LinkState) -> None:
         """Have a state hold from this instant on; such a cable is never pulled out."""
