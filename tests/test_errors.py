@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from windtunnel import errors
@@ -96,3 +98,12 @@ def test_an_error_of_state_keeps_both_states():
 )
 def test_the_exit_status_says_whose_fault_it_is(name, status):
     assert getattr(errors, name)("something").exit_status == status
+
+
+def test_errors_of_a_lab_pass_from_process_to_process():
+    errors = LabFileErrors(
+        [LabFileError("one", where=Where("lab.yaml", 1, 1)), LabFileError("two")]
+    )
+    again = pickle.loads(pickle.dumps(errors))
+    assert str(again) == str(errors)
+    assert [one.message for one in again.errors] == ["one", "two"]

@@ -110,6 +110,10 @@ class LabFileErrors(LabFileError):  # noqa: N818 - it is several
         super().__init__(f"{count} in the lab", where=errors[0].where)
         self.errors = tuple(errors)
 
+    def __reduce__(self) -> tuple[type[LabFileErrors], tuple[tuple[LabFileError, ...]]]:
+        # Between processes an exception is made anew from its text, which is not what we take.
+        return type(self), (self.errors,)
+
     def __str__(self) -> str:
         if len(self.errors) == 1:
             return str(self.errors[0])
