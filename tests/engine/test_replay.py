@@ -14,8 +14,9 @@ from dataclasses import asdict, replace
 import pytest
 
 import small_labs
+from windtunnel.engine.kernelrecord import lab_kernel
 from windtunnel.engine.once import OnceRequest
-from windtunnel.engine.replay import ReplayRequest, kernel_of, replay
+from windtunnel.engine.replay import ReplayRequest, replay
 from windtunnel.engine.session import SessionRequest, run_session
 from windtunnel.errors import HostError, StateError, UsageError
 from windtunnel.model.event import Event
@@ -41,7 +42,7 @@ def begin(path, lab_text="name: x\n"):
 
 def test_a_kernel_that_is_not_here_is_named_with_the_way_to_build_it():
     with pytest.raises(HostError, match=r"kernel 9\.9-0123456789ab, which is not") as caught:
-        kernel_of({"kernel": {"release": "9.9", "key": "0123456789ab"}, "windtunnel": "0.1.0"})
+        lab_kernel({"kernel": {"release": "9.9", "key": "0123456789ab"}, "windtunnel": "0.1.0"})
     assert "windtunnel kernel build 9.9" in caught.value.hint
 
 
@@ -56,10 +57,10 @@ def test_a_kernel_of_the_users_own_is_known_by_its_digest(tmp_path):
         },
         "host": {"kernel_path": str(program)},
     }
-    assert kernel_of(manifest).path == program
+    assert lab_kernel(manifest).path == program
     program.write_bytes(b"two")
     with pytest.raises(HostError, match="is another") as caught:
-        kernel_of(manifest)
+        lab_kernel(manifest)
     assert "7692c3ad" in caught.value.hint
 
 

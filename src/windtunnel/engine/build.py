@@ -124,6 +124,7 @@ class LabSetup:
             plan.BASE,
             name="base" if node is None else node.name,
             namespaces=Namespaces.MOUNT,
+            fails=node is not None,
             root=self.spec.root,
             layers=view.layers,
             shown=view.shown,

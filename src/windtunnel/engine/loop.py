@@ -144,17 +144,25 @@ class Calendar:
         path: Path,
         alive: Callable[[], bool],
         last_words: Callable[[], str] = str,
+        *,
+        successor_of: Seat | None = None,
     ) -> Seat:
-        """Expect one more guest at the socket `path`, to begin at the present instant."""
+        """Expect one more guest at the socket `path`, to begin at the present instant.
+
+        A successor takes the number and the place of a guest that was forgotten.
+        """
         seat = Seat(
-            len(self._seats) + 1,
+            len(self._seats) + 1 if successor_of is None else successor_of.number,
             name,
             path,
             start_ns=self.agenda.now_ns,
             alive=alive,
             last_words=last_words,
         )
-        self._seats.append(seat)
+        if successor_of is None:
+            self._seats.append(seat)
+        else:
+            self._seats[successor_of.number - 1] = seat
         self._watch(seat)
         return seat
 
@@ -292,6 +300,15 @@ class Calendar:
                 self._unwatch(device)
         self._unwatch(seat)
         self._active.discard(seat)
+
+    def release(self, seat: Seat) -> None:
+        """Close all that is left of a guest that was forgotten and whose process has ended."""
+        for device in [one for one, owner in self._devices.items() if owner is seat]:
+            device.close()
+            del self._devices[device]
+            del self._watched[device]
+        seat.close()
+        del self._watched[seat]
 
     def close(self) -> None:
         """Close every socket and all shared memory; may be called again."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from windtunnel.engine.fabric import Fabric
@@ -50,8 +51,18 @@ class Machine(Protocol):
     def power_off(self, key: Hashable, *, wipe: bool) -> None:
         """Cut its power; it keeps its files unless one who cuts it wipes them."""
 
-    def power_on(self, key: Hashable) -> bool:
-        """Boot it, unless another key keeps it off; whether it has been booted."""
+    def power_on(self, key: Hashable) -> int:
+        """Give it power, unless another key keeps it off; lets no time pass.
+
+        Returns:
+            The number of the boot that begins; 0 when none does.
+        """
+
+    def is_booting(self, boot: int) -> bool:
+        """Whether that boot goes on by itself, and `finish_boot` has to wait for it."""
+
+    def finish_boot(self, boot: int) -> bool:
+        """Make the node in its booted kernel; False when its power was cut again meanwhile."""
 
     def begin(self, key: Hashable, action: OwnKernelAction) -> None:
         """Have its volume or clock fail, as only a kernel of its own can.
@@ -107,7 +118,8 @@ class SharedMachine:
         self._off_by: set[Hashable] = set()
         self._wiped = False
         self._paused_by: set[Hashable] = set()
-        self._limits: dict[Hashable, int] = {}
+        self._limits = MemoryLimits()
+        self._boots = 1
 
     @property
     def is_on(self) -> bool:
@@ -124,7 +136,11 @@ class SharedMachine:
             GuestError: it is off, or a process of it cannot be frozen.
         """
         if not self.is_on:
-            raise self._error("it is off, and cannot be paused")
+            raise GuestError(
+                "it is off, and cannot be paused",
+                node=self._spec.name,
+                time_ns=self._world.now_ns,
+            )
         if not self._paused_by:
             self._fabric.silence(self._silence_key, self._spec.name)
             try:
@@ -153,12 +169,10 @@ class SharedMachine:
 
     def limit_memory(self, key: Hashable, limit_bytes: int | None) -> None:
         """Limit its memory, page cache and files in /tmp included."""
-        limits = {other: limit for other, limit in self._limits.items() if other != key}
-        if limit_bytes is not None:
-            limits[key] = limit_bytes
-        least = min(limits.values(), default=None)
-        if least != min(self._limits.values(), default=None):
-            self._ask(self._agent.memory(self._number, least), "its memory limit")
+        limits = self._limits.with_limit(key, limit_bytes)
+        if limits.least_bytes != self._limits.least_bytes:
+            reply = self._agent.memory(self._number, limits.least_bytes)
+            self._ask(reply, "its memory limit")
         self._limits = limits
 
     def power_off(self, key: Hashable, *, wipe: bool) -> None:
@@ -178,12 +192,23 @@ class SharedMachine:
             self._paused_by.clear()
             self._fabric.release(self._silence_key)
 
-    def power_on(self, key: Hashable) -> bool:
-        """Boot it with the cables that it had, unless another key keeps it off."""
+    def power_on(self, key: Hashable) -> int:
+        """Give it power, unless another key keeps it off."""
         if key not in self._off_by:
-            return False
+            return 0
         self._off_by.discard(key)
         if self._off_by:
+            return 0
+        self._boots += 1
+        return self._boots
+
+    def is_booting(self, boot: int) -> bool:  # noqa: ARG002 - the protocol's
+        """Never: its kernel has gone on all the time."""
+        return False
+
+    def finish_boot(self, boot: int) -> bool:
+        """Make it anew with the cables that it had."""
+        if boot != self._boots or not self.is_on:
             return False
         self._fabric.power(self._spec.name, on=True)
         self._boot(self._wiped)
@@ -208,17 +233,51 @@ class SharedMachine:
         return ("paused", self._spec.name)
 
     def _ask(self, reply: Reply, what: str) -> None:
-        self._world.wait(lambda: reply.done, f"{what}, node {self._spec.name}")
-        failure = reply.failure
-        if failure is None:
-            return
-        hint = ""
-        if failure.errno in (errno.ENOENT, errno.ENOSYS):
-            hint = (
-                "this kernel lacks CONFIG_CGROUPS or CONFIG_MEMCG: "
-                "windtunnel kernel build --with CGROUPS=y --with MEMCG=y"
-            )
-        raise self._error(f"{failure.text}: {os.strerror(failure.errno)}", hint)
+        ask(self._world, self._spec.name, reply, what)
 
-    def _error(self, message: str, hint: str = "") -> GuestError:
-        return GuestError(message, node=self._spec.name, time_ns=self._world.now_ns, hint=hint)
+
+@dataclass(frozen=True, slots=True)
+class MemoryLimits:
+    """Limits of a node's memory, of which the least counts.
+
+    Attributes:
+        by_key: in bytes, by whose they are.
+    """
+
+    by_key: Mapping[Hashable, int] = field(default_factory=dict)
+
+    @property
+    def least_bytes(self) -> int | None:
+        """What counts; None when there is no limit."""
+        return min(self.by_key.values(), default=None)
+
+    def with_limit(self, key: Hashable, limit_bytes: int | None) -> MemoryLimits:
+        """The limits with another one of a key, or without."""
+        others = {other: limit for other, limit in self.by_key.items() if other != key}
+        return MemoryLimits(others if limit_bytes is None else {**others, key: limit_bytes})
+
+
+def ask(world: MachineWorld, node: str, reply: Reply, what: str) -> None:
+    """Wait for an agent's answer.
+
+    Args:
+        world: where time passes.
+        node: for messages.
+        reply: the answer.
+        what: completes "nothing is left to happen while waiting for …".
+
+    Raises:
+        GuestError: the agent refused it.
+    """
+    world.wait(lambda: reply.done, f"{what}, node {node}")
+    failure = reply.failure
+    if failure is None:
+        return
+    hint = ""
+    if failure.errno in (errno.ENOENT, errno.ENOSYS):
+        hint = (
+            "this kernel lacks CONFIG_CGROUPS or CONFIG_MEMCG: "
+            "windtunnel kernel build --with CGROUPS=y --with MEMCG=y"
+        )
+    message = f"{failure.text}: {os.strerror(failure.errno)}"
+    raise GuestError(message, node=node, time_ns=world.now_ns, hint=hint)
