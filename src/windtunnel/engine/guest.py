@@ -30,7 +30,7 @@ from windtunnel.machines.confine import Confinement
 from windtunnel.machines.launch import Guest as Process
 from windtunnel.machines.launch import launch
 from windtunnel.sim.seeds import derive
-from windtunnel.wire.agent import Failure, Kind, refusal
+from windtunnel.wire.agent import Failure, refusal
 
 CONSOLE_TAIL_LINES = 15
 CONSOLE_TAIL_BYTES = 16384
@@ -38,9 +38,6 @@ PANIC_WORDS = "Kernel panic"
 
 _NO_POWER = Failure(errno.EHOSTDOWN, "the node is off")
 _BOOTS = Failure(errno.EHOSTDOWN, "the node is booting")
-_PAUSED = Failure(errno.EHOSTDOWN, "the node is paused")
-_NOT_WHILE_PAUSED = (Kind.SPAWN, Kind.READ_FILE, Kind.WRITE_FILE)
-"""What is refused then, since somebody waits for it; the rest is done when it goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,7 @@ class Guest:
         agent: to ask things of; while there is no power it refuses them all.
         seat: its place at the calendar; another one after each boot.
         boots: how often it has been booted.
-        serves: whether its agent may be asked things; after a later boot not before
+        serves: whether its agent may be asked things; after a power cut not before
             somebody says so.
     """
 
@@ -121,6 +118,7 @@ class Guest:
         self.stop()
         self._calendar.release(self.seat)
         self._process = None
+        self.serves = False
         if self._scratch != self._boot.scratch:  # that of the first boot may have the console
             shutil.rmtree(self._scratch, ignore_errors=True)
         self.agent.lost(_NO_POWER)
@@ -129,7 +127,6 @@ class Guest:
         """Boot it anew, from the present instant on; it is `ready` some virtual time later."""
         boot, calendar = self._boot, self._calendar
         self.boots += 1
-        self.serves = False
         self._scratch = boot.scratch / f"boot{self.boots}"
         self._scratch.mkdir()
         self._flush_planned = False
@@ -229,17 +226,9 @@ class Guest:
 
     def _send(self, data: bytes) -> None:
         """Say something to the agent; where there is none, the answer is that there is none."""
-        if self._process is None:
-            answer = refusal(data, _NO_POWER)
-        elif not self.serves:
-            answer = refusal(data, _BOOTS)
-        elif self.seat.paused:
-            answer = refusal(data, _PAUSED, of=_NOT_WHILE_PAUSED)
-        else:
-            answer = b""
-        if not answer and self._process is not None:
+        if self.serves:
             self._console.send(data)
-        elif answer:
+        elif answer := refusal(data, _NO_POWER if self._process is None else _BOOTS):
             # At this instant, but not before the caller has its reply to look at.
             self._calendar.at(self._calendar.now_ns, lambda: self.agent.receive(answer))
 

@@ -282,16 +282,6 @@ class Calendar:
         if source.fileno() < 0:  # the guest died, and the device with it
             self._watch(device)
 
-    def pause(self, seat: Seat) -> None:
-        """Let a guest not run from now on; what it is sent waits."""
-        seat.paused = True
-
-    def resume(self, seat: Seat) -> None:
-        """Let a paused guest go on at the present instant: its timers are late then."""
-        seat.paused = False
-        if seat.state is not SeatState.GONE:
-            seat.agenda.advance(max(self.agenda.now_ns, seat.agenda.now_ns))
-
     def forget(self, seat: Seat) -> None:
         """Let a guest go that was told to end: its loss is no failure."""
         seat.state = SeatState.GONE
@@ -367,7 +357,7 @@ class Calendar:
 
     def _reached_ns(self) -> int:
         """Where the foremost guest is."""
-        reached_ns = [seat.agenda.now_ns for seat in self._seats if not seat.paused]
+        reached_ns = [seat.agenda.now_ns for seat in self._seats]
         return max([self.agenda.now_ns, *reached_ns])
 
     def _step(self, no_further_ns: int = FOREVER_NS) -> bool:

@@ -117,7 +117,7 @@ class SharedMachine:
         self._boot = boot
         self._off_by: set[Hashable] = set()
         self._wiped = False
-        self._paused_by: set[Hashable] = set()
+        self._pauses = Pauses(world, agent, fabric, spec.name, number)
         self._limits = MemoryLimits()
         self._boots = 1
 
@@ -127,37 +127,18 @@ class SharedMachine:
         return not self._off_by
 
     def pause(self, key: Hashable) -> None:
-        """Freeze its processes, and cut off its network from all others.
-
-        Its kernel goes on, being everybody's: without the loss it would answer
-        pings and acknowledge what a machine that stands still cannot.
+        """Freeze its processes, and cut off its network from all others; see `Pauses`.
 
         Raises:
             GuestError: it is off, or a process of it cannot be frozen.
         """
         if not self.is_on:
-            raise GuestError(
-                "it is off, and cannot be paused",
-                node=self._spec.name,
-                time_ns=self._world.now_ns,
-            )
-        if not self._paused_by:
-            self._fabric.silence(self._silence_key, self._spec.name)
-            try:
-                self._ask(self._agent.freeze(self._number, on=True), "its pause")
-            except GuestError:
-                self._fabric.release(self._silence_key)
-                raise
-        self._paused_by.add(key)
+            raise is_off(self._world, self._spec.name)
+        self._pauses.add(key)
 
     def resume(self, key: Hashable) -> None:
         """Let it go on, unless another key pauses it; one that was off meanwhile has done so."""
-        if key not in self._paused_by:
-            return
-        self._paused_by.discard(key)
-        if not self._paused_by:
-            self._ask(self._agent.freeze(self._number, on=False), "its going on")
-            self._fabric.release(self._silence_key)
+        self._pauses.remove(key)
 
     def kill_processes(self) -> None:
         """Kill all of its processes but the first, which is its namespaces' own.
@@ -187,10 +168,7 @@ class SharedMachine:
             self._wiped = self._wiped or wipe
         self._off_by.add(key)
         self._fabric.power(self._spec.name, on=False)
-        if self._paused_by:
-            # what has no power is not paused, and does not boot into a pause
-            self._paused_by.clear()
-            self._fabric.release(self._silence_key)
+        self._pauses.forget()
 
     def power_on(self, key: Hashable) -> int:
         """Give it power, unless another key keeps it off."""
@@ -228,12 +206,72 @@ class SharedMachine:
         """Refuse: it has never begun."""
         self.begin(key, action)
 
-    @property
-    def _silence_key(self) -> Hashable:
-        return ("paused", self._spec.name)
-
     def _ask(self, reply: Reply, what: str) -> None:
         ask(self._world, self._spec.name, reply, what)
+
+
+class Pauses:
+    """Who has a node stand still: its processes are frozen, its network is cut off.
+
+    Its kernel goes on: without the loss it would answer pings and acknowledge what
+    a machine that stands still cannot.
+    """
+
+    def __init__(
+        self, world: MachineWorld, agent: AgentChannel, fabric: Fabric, node: str, number: int
+    ) -> None:
+        """Create for a node that nobody pauses.
+
+        Args:
+            world: that it is in.
+            agent: of its kernel.
+            fabric: has its cables.
+            node: its name.
+            number: for the agent.
+        """
+        self._world = world
+        self._agent = agent
+        self._fabric = fabric
+        self._node = node
+        self._number = number
+        self._keys: set[Hashable] = set()
+
+    def add(self, key: Hashable) -> None:
+        """Let it stand still until the key is removed.
+
+        Raises:
+            GuestError: a process of it cannot be frozen.
+        """
+        if not self._keys:
+            self._fabric.silence(self._silence_key, self._node)
+            try:
+                self._freeze(on=True)
+            except GuestError:
+                self._fabric.release(self._silence_key)
+                raise
+        self._keys.add(key)
+
+    def remove(self, key: Hashable) -> None:
+        """Let it go on, unless another key pauses it."""
+        if key in self._keys:
+            self._keys.discard(key)
+            if not self._keys:
+                self._freeze(on=False)
+                self._fabric.release(self._silence_key)
+
+    def forget(self) -> None:
+        """What has no power is not paused, and does not boot into a pause."""
+        if self._keys:
+            self._keys.clear()
+            self._fabric.release(self._silence_key)
+
+    @property
+    def _silence_key(self) -> Hashable:
+        return ("paused", self._node)
+
+    def _freeze(self, *, on: bool) -> None:
+        what = "its pause" if on else "its going on"
+        ask(self._world, self._node, self._agent.freeze(self._number, on=on), what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +293,11 @@ class MemoryLimits:
         """The limits with another one of a key, or without."""
         others = {other: limit for other, limit in self.by_key.items() if other != key}
         return MemoryLimits(others if limit_bytes is None else {**others, key: limit_bytes})
+
+
+def is_off(world: MachineWorld, node: str) -> GuestError:
+    """What is wrong with pausing a node without power."""
+    return GuestError("it is off, and cannot be paused", node=node, time_ns=world.now_ns)
 
 
 def ask(world: MachineWorld, node: str, reply: Reply, what: str) -> None:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A node with a kernel of its own, as a whole; see `windtunnel.engine.machine.Machine`.
 
-It fails as a machine does. A pause lets its kernel stand still: what it is sent
-waits in its buffers, and its timers are late afterwards. A power cut kills the
-guest, and with it all that was in its memory, which its files are, too. Its
-clock can be set and drift, since nobody else has the same one.
+A power cut kills the guest, and with it all that was in its memory, which its
+files are, too. Its clock can be set and drift, since nobody else has the same
+one. The rest is as in a shared kernel: a pause freezes its processes and cuts off
+its network, since a kernel's virtual clock cannot be moved past its timers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ from collections.abc import Callable, Hashable
 from windtunnel.engine.fabric import Fabric
 from windtunnel.engine.guest import Guest
 from windtunnel.engine.loop import Calendar
-from windtunnel.engine.machine import MachineWorld, MemoryLimits, OwnKernelAction, ask
+from windtunnel.engine.machine import (
+    MachineWorld,
+    MemoryLimits,
+    OwnKernelAction,
+    Pauses,
+    ask,
+    is_off,
+)
 from windtunnel.errors import GuestError, ImpossibleFaultError
 from windtunnel.machines.agent import Reply
 from windtunnel.model.fault import ClockDrift, ClockStep, VolumeFault
@@ -53,7 +60,7 @@ class OwnMachine:
         self._guest = guest
         self._number = number
         self._make = make
-        self._paused_by: set[Hashable] = set()
+        self._pauses = Pauses(world, guest.agent, fabric, guest.name, number)
         self._off_by: set[Hashable] = set()
         self._limits = MemoryLimits()
         self._stepped: dict[Hashable, tuple[int, int]] = {}  # boot, step in ns
@@ -66,22 +73,18 @@ class OwnMachine:
         return not self._off_by
 
     def pause(self, key: Hashable) -> None:
-        """Let its kernel stand still.
+        """Freeze its processes, and cut off its network from all others.
 
         Raises:
-            GuestError: it is off.
+            GuestError: it is off, or a process of it cannot be frozen.
         """
         if not self.is_on:
-            raise self._error("it is off, and cannot be paused")
-        self._paused_by.add(key)
-        self._calendar.pause(self._guest.seat)
+            raise is_off(self._world, self._guest.name)
+        self._pauses.add(key)
 
     def resume(self, key: Hashable) -> None:
         """Let it go on, unless another key pauses it; one that was off meanwhile has done so."""
-        if key in self._paused_by:
-            self._paused_by.discard(key)
-            if not self._paused_by:
-                self._calendar.resume(self._guest.seat)
+        self._pauses.remove(key)
 
     def kill_processes(self) -> None:
         """Kill all that was started in it, and what that has started; its kernel goes on.
@@ -106,8 +109,7 @@ class OwnMachine:
         if self.is_on:
             self._guest.cut_power()
             self._fabric.power(self._guest.name, on=False)
-            # what has no power is not paused, and does not boot into a pause
-            self._paused_by.clear()
+            self._pauses.forget()
         self._off_by.add(key)
 
     def power_on(self, key: Hashable) -> int:
@@ -195,8 +197,4 @@ class OwnMachine:
         self._ask(self._guest.agent.drift_clock(self._number, drift_ppm), "its clock's drift")
 
     def _ask(self, reply: Reply, what: str) -> None:
-        if not self._paused_by:  # else it is done when it goes on, and nobody waits for that
-            ask(self._world, self._guest.name, reply, what)
-
-    def _error(self, message: str) -> GuestError:
-        return GuestError(message, node=self._guest.name, time_ns=self._world.now_ns)
+        ask(self._world, self._guest.name, reply, what)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
@@ -352,19 +352,18 @@ NEED_NO_ANSWER = frozenset((Kind.INPUT, Kind.INPUT_END, Kind.SIGNAL, Kind.RESIZE
 """What is said to the agent without an OK or ERROR to come back."""
 
 
-def refusal(request: bytes, failure: Failure, *, of: Collection[Kind] = tuple(Kind)) -> bytes:
+def refusal(request: bytes, failure: Failure) -> bytes:
     """The ERROR that an agent which is not there would answer to one request.
 
     Args:
         request: whole.
         failure: why.
-        of: only these are refused.
 
     Returns:
-        The answer; empty for what wants none, or is not refused.
+        The answer; empty for what wants none.
     """
     (frame,), _ = parse_frames(request)
-    if frame.kind in NEED_NO_ANSWER or frame.kind not in of:
+    if frame.kind in NEED_NO_ANSWER:
         return b""
     payload = _U32.pack(failure.errno) + failure.text.encode()
     return Frame(Kind.ERROR, frame.node, frame.number, payload).to_bytes()
