@@ -83,7 +83,7 @@ class Calendar:
         time_of_day_ns: int,
         parallel: int = 1,
         watchdog_host_s: float = WATCHDOG_HOST_S,
-        describe: Callable[[Seat, RunningTask], str] | None = None,
+        describe: Callable[[Seat, RunningTask | None], str | None] | None = None,
         heartbeat: Callable[[], None] | None = None,
         grants: Callable[[str, int, str], None] | None = None,
     ) -> None:
@@ -93,7 +93,8 @@ class Calendar:
             time_of_day_ns: the wall clock of the guests at world time 0.
             parallel: how many guests may run at the same time, 1 or more.
             watchdog_host_s: see `WATCHDOG_HOST_S`.
-            describe: names the node of a guest's running task, for messages.
+            describe: names the node of a guest's running task, for messages; None
+                where it is not known.
             heartbeat: called a few times a host second while time passes; it
                 may look, and must not touch the world.
             grants: told of everything that moves time, in a definite order:
@@ -491,10 +492,8 @@ class Calendar:
             return  # it was told to end
         time_ns = seat.now_ns
         task = seat.task
-        node, meanwhile = None, ""
-        if task is not None:
-            node = None if self._describe is None else self._describe(seat, task)
-            meanwhile = f" while process {task.name!r} ran"
+        node = None if self._describe is None else self._describe(seat, task)
+        meanwhile = "" if task is None else f" while process {task.name!r} ran"
         error = GuestLostError(
             f"the kernel of {seat.name} has died{meanwhile}: {seat.last_words()}",
             node=node,

@@ -22,6 +22,7 @@ from windtunnel.engine.fabric import Fabric
 from windtunnel.engine.grants import GrantsLog
 from windtunnel.engine.guest import Boot, Guest, boot_all
 from windtunnel.engine.kernel import node_kernels
+from windtunnel.engine.kernelneeds import check_needs
 from windtunnel.engine.link import Link
 from windtunnel.engine.loop import WATCHDOG_HOST_S, Calendar
 from windtunnel.engine.machine import Machine, SharedMachine
@@ -136,6 +137,8 @@ class World:
         spec = self.spec
         self._node_kernels = node_kernels(spec, options.kernel, options.node_kernels)
         parts = parts_of(spec)
+        for part in parts:
+            check_needs(self._kernel_of(part, options), part, spec)
         _check_memory(sum(_memory_bytes(part) for part in parts))
         if len(parts) > 1 and self._lanes == 1:
             self._stay_with_guests(options)
@@ -178,13 +181,12 @@ class World:
         scratch.mkdir()
         node = part.node
         console = options.console or scratch / "console.log"
-        kernel, words = options.kernel, options.kernel_words
+        words = options.kernel_words
         if node is not None:
             console = console.with_name(f"console-{node.name}.log")
             words = (*words, *node.kernel_words)
-            kernel = self._node_kernels[node.name]
         return Boot(
-            kernel=kernel.path,
+            kernel=self._kernel_of(part, options).path,
             initrd=ensure_initrd(),
             scratch=scratch,
             console=console,
@@ -202,6 +204,9 @@ class World:
             ports=part.ports,
             machine=node is not None,
         )
+
+    def _kernel_of(self, part: Part, options: WorldOptions) -> Kernel:
+        return options.kernel if part.node is None else self._node_kernels[part.node.name]
 
     def _make_fabric(self, parts: Sequence[Part], setups: Sequence[LabSetup]) -> None:
         """All cables and networks, inside kernels and between them."""
@@ -428,9 +433,11 @@ class World:
         if self._heartbeat is not None:
             self._heartbeat(self.now_ns)
 
-    def _node_of(self, seat: Seat, task: RunningTask) -> str:
+    def _node_of(self, seat: Seat, task: RunningTask | None) -> str | None:
         if seat.name != SHARED:
             return seat.name
+        if task is None:
+            return None
         return self._namespaces.get(task.pid_namespace, "base")
 
 
