@@ -179,6 +179,6 @@ def own_kernels():
             at(3.0, MemoryLimit("c", 32 << 20)),
             at(4.5, ProcessFault("b", "random", ProcessAction.STOP)),
             at(5.0, NodeOff("c"), 0.5),
-            at(5.2, NodeOff("b"), 0.8),
+            at(5.8, NodeOff("b"), 0.8),
         ),
     )
