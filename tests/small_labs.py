@@ -5,6 +5,16 @@ from __future__ import annotations
 
 from windtunnel.engine.world import WorldOptions
 from windtunnel.images.kernels import find_kernel
+from windtunnel.model.fault import (
+    ClockDrift,
+    ClockStep,
+    Fault,
+    MemoryLimit,
+    NodeOff,
+    NodePause,
+    ProcessAction,
+    ProcessFault,
+)
 from windtunnel.model.impairment import Impairment
 from windtunnel.model.lab import (
     CaptureSpec,
@@ -13,6 +23,7 @@ from windtunnel.model.lab import (
     FileSpec,
     LabSpec,
     LinkSpec,
+    NetworkSpec,
     NodeSpec,
     ProcessSpec,
     Step,
@@ -117,4 +128,57 @@ def captured():
     return pair(
         processes=(ProcessSpec("ping", "a", "ping -n -c 3 -i 0.1 10.0.0.2", start_ns=SECOND_NS),),
         captures=(CaptureSpec("b", "eth0"),),
+    )
+
+
+def own_kernels():
+    """Nodes with kernels of their own, a shared one, and every fault that such nodes can have."""
+    impairment = Impairment(delay_ns=2_000_000, jitter_ns=1_000_000, loss=0.05)
+
+    def end(node, interface, address):
+        return Endpoint(node, interface, addresses=(f"{address}/24",), impairment=impairment)
+
+    def at(seconds, action, lasts=1.0):
+        name = f"{type(action).__name__} at {seconds}"
+        return Fault(round(seconds * SECOND_NS), name, action, round(lasts * SECOND_NS))
+
+    random = "while sleep 0.2; do head -c 8 /dev/urandom | od -An -tx1; date +%s.%N; done"
+    return LabSpec(
+        "own-kernels",
+        seed=11,
+        stop_ns=9 * SECOND_NS,
+        memory_bytes=128 << 20,
+        nodes=(
+            NodeSpec("a"),
+            NodeSpec("b", kernel="own", memory_bytes=96 << 20),
+            NodeSpec("c", kernel="own", memory_bytes=64 << 20),
+        ),
+        links=(
+            LinkSpec("a-b", (end("a", "right", "10.1.0.1"), end("b", "left", "10.1.0.2"))),
+            LinkSpec("b-c", (end("b", "right", "10.2.0.1"), end("c", "left", "10.2.0.2"))),
+        ),
+        networks=(
+            NetworkSpec(
+                "lan", tuple(end(node, "lan", f"10.9.0.{at}") for at, node in enumerate("abc", 1))
+            ),
+        ),
+        processes=(
+            ProcessSpec("random", "b", random),
+            ProcessSpec("random", "c", random),
+            ProcessSpec("to-b", "a", "ping -n -i 0.05 10.1.0.2"),
+            ProcessSpec("to-c", "b", "ping -n -i 0.05 10.2.0.2"),
+            ProcessSpec("lan", "c", "ping -n -i 0.05 10.9.0.2"),
+            ProcessSpec("links", "c", "ip -s link; ip neigh", start_ns=17 * SECOND_NS // 2),
+        ),
+        captures=(CaptureSpec(link="b-c"),),
+        faults=(
+            at(0.5, ClockDrift("c", 50_000), 4.0),
+            at(1.0, NodePause("c")),
+            at(1.5, NodeOff("b")),
+            at(2.5, ClockStep("c", 3 * SECOND_NS)),
+            at(3.0, MemoryLimit("c", 32 << 20)),
+            at(4.5, ProcessFault("b", "random", ProcessAction.STOP)),
+            at(5.0, NodeOff("c"), 0.5),
+            at(5.8, NodeOff("b"), 0.8),
+        ),
     )

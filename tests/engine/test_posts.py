@@ -189,37 +189,6 @@ def test_who_sends_faster_than_it_was_said_to_the_calendar_is_caught(bench):
         sleep_all(bench)
 
 
-def test_a_paused_guest_stands_still_and_what_it_is_sent_waits(bench):
-    one = bench.fake("sleep:2000", "say:x", console=True)
-    two = bench.fake("sleep:3000", "sleep:10", console=True)
-    bench.calendar.lookahead = Lookahead([(1, 2, 100), (2, 1, 100)])
-    Wire(bench, one, two, 100)
-    calendar = bench.calendar
-    calendar.at(BOOTED_NS + 1000, lambda: calendar.pause(two.seat))
-    calendar.run_until(BOOTED_NS + 400_000)
-    assert received(two) == []
-    assert two.seat.now_ns == BOOTED_NS
-    assert one.trace()[-1] == f"{BOOTED_NS + 2000} step forever"
-    calendar.at(BOOTED_NS + 500_000, lambda: calendar.resume(two.seat))
-    sleep_all(bench)
-    assert received(two) == [(500_000, "x")]
-    assert two.trace()[-2:] == [
-        f"{BOOTED_NS + 500_000} step sleep:10",
-        f"{BOOTED_NS + 500_010} step forever",
-    ]
-
-
-def test_a_world_of_nobody_but_paused_guests_is_idle(bench):
-    guest = bench.fake("sleep:3000")
-    bench.calendar.run_until(BOOTED_NS + 1000)
-    bench.calendar.pause(guest.seat)
-    sleep_all(bench)
-    assert bench.calendar.now_ns == BOOTED_NS + 1000
-    bench.calendar.resume(guest.seat)
-    sleep_all(bench)
-    assert bench.calendar.now_ns == BOOTED_NS + 3000
-
-
 @pytest.mark.parametrize("other", [False, True])
 def test_a_guest_that_begins_later_begins_then_with_its_own_clock_at_zero(bench, other):
     if other:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,12 +15,15 @@ from dataclasses import asdict, replace
 import pytest
 
 import small_labs
+from windtunnel.engine.kernelrecord import kernel_facts, lab_kernel, node_kernels_of
 from windtunnel.engine.once import OnceRequest
-from windtunnel.engine.replay import ReplayRequest, kernel_of, replay
+from windtunnel.engine.replay import ReplayRequest, replay
 from windtunnel.engine.session import SessionRequest, run_session
 from windtunnel.errors import HostError, StateError, UsageError
+from windtunnel.images.kernels import find_kernel
 from windtunnel.model.event import Event
 from windtunnel.model.flatten import lab_to_yaml
+from windtunnel.model.lab import LabSpec, NodeSpec, ProcessSpec
 from windtunnel.store.run_dir import RunWriter
 from windtunnel.store.run_reader import RunReader
 
@@ -41,7 +45,7 @@ def begin(path, lab_text="name: x\n"):
 
 def test_a_kernel_that_is_not_here_is_named_with_the_way_to_build_it():
     with pytest.raises(HostError, match=r"kernel 9\.9-0123456789ab, which is not") as caught:
-        kernel_of({"kernel": {"release": "9.9", "key": "0123456789ab"}, "windtunnel": "0.1.0"})
+        lab_kernel({"kernel": {"release": "9.9", "key": "0123456789ab"}, "windtunnel": "0.1.0"})
     assert "windtunnel kernel build 9.9" in caught.value.hint
 
 
@@ -56,11 +60,71 @@ def test_a_kernel_of_the_users_own_is_known_by_its_digest(tmp_path):
         },
         "host": {"kernel_path": str(program)},
     }
-    assert kernel_of(manifest).path == program
+    assert lab_kernel(manifest).path == program
     program.write_bytes(b"two")
     with pytest.raises(HostError, match="is another") as caught:
-        kernel_of(manifest)
+        lab_kernel(manifest)
     assert "7692c3ad" in caught.value.hint
+
+
+def test_a_kernel_of_a_node_is_the_one_that_the_run_had(tmp_path):
+    program = tmp_path / "linux"
+    program.write_bytes(b"one")
+    spec = LabSpec(
+        "x", nodes=(NodeSpec("a"), NodeSpec("b", kernel="own"), NodeSpec("c", kernel="6.12"))
+    )
+    named = {
+        "release": "6.12.9",
+        "key": "",
+        "sha256": "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed",
+    }
+    manifest = {"node_kernels": {"c": named}, "host": {"node_kernel_paths": {"c": str(program)}}}
+    found = node_kernels_of(manifest, spec)
+    assert {node: kernel.path for node, kernel in found.items()} == {"c": program}
+    program.write_bytes(b"two")
+    with pytest.raises(HostError, match=r"the node c of the run was made with .* is another"):
+        node_kernels_of(manifest, spec)
+    manifest["node_kernels"]["c"] = {**named, "key": "0123456789ab"}
+    with pytest.raises(HostError, match=r"node c .* kernel 6\.12\.9-0123456789ab, which is not"):
+        node_kernels_of(manifest, spec)
+
+
+def test_another_program_under_a_kernels_name_is_refused(kernel_path):
+    kernel = find_kernel(str(kernel_path))
+    if not kernel.key:
+        pytest.skip("the kernel is a program of the user's own")
+    facts = kernel_facts(kernel)
+    assert lab_kernel({"kernel": facts}).path == kernel.path
+    with pytest.raises(HostError, match="the program of that name on this machine is another"):
+        lab_kernel({"kernel": {**facts, "sha256": "0" * 64}})
+
+
+def test_a_replay_finds_the_kernels_of_nodes_and_refuses_another(kernel_path, tmp_path):
+    other = tmp_path / "linux"
+    shutil.copy2(kernel_path, other)
+    spec = small_labs.pair(
+        processes=(ProcessSpec("random", "b", "head -c 8 /dev/urandom | od"),),
+    )
+    a, b = spec.nodes
+    spec = replace(spec, nodes=(replace(a, kernel="own"), replace(b, kernel=str(other))))
+    path = run(spec, kernel_path, tmp_path / "one")
+    manifest = RunReader(path).manifest
+    kernels = manifest["node_kernels"]
+    assert list(kernels) == ["a", "b"]
+    assert kernels["a"] == manifest["kernel"]
+    assert kernels["b"]["sha256"] == kernels["a"]["sha256"]
+    assert kernels["b"]["key"] == ""
+    assert kernels["b"]["release"][:1].isdigit()
+    found = replay(ReplayRequest(path, output=tmp_path / "two"))
+    assert found.difference is None
+    other.write_bytes(other.read_bytes() + b"x")
+    with pytest.raises(HostError, match=r"the node b of the run .* is another") as caught:
+        replay(ReplayRequest(path, output=tmp_path / "three"))
+    assert kernels["b"]["sha256"] in caught.value.hint
+    other.unlink()
+    with pytest.raises(HostError, match=r"the node b of the run .* not there any more"):
+        replay(ReplayRequest(path, output=tmp_path / "three"))
+    assert not (tmp_path / "three").exists()
 
 
 def test_a_run_that_goes_on_is_not_replayed(tmp_path):

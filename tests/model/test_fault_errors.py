@@ -248,7 +248,12 @@ WRONG = {
     ),
     "a clock before 1970": (
         "{at: 5 s, node: r1, clock: -36500 d}",
-        [("lab.yaml:6:37: the clock would be before 1970\n  set it back less far")],
+        [
+            (
+                "lab.yaml:6:37: the clock would be before 1970, or the node booted before\n"
+                "  set it back less far"
+            )
+        ],
     ),
     "a drift in percent": (
         "{at: 5 s, node: r1, drift: 5%}",

@@ -29,25 +29,26 @@ frames = st.builds(Frame, st.sampled_from(Kind), u16, u32, st.binary(max_size=64
         (Frame(Kind.POWER_OFF), "00000000 0a00 0000 00000000"),
         (Frame(Kind.INPUT, 2, 5, b"hi"), "02000000 0300 0200 05000000 6869"),
         (
-            agent.node_add(3, name="r1", namespaces=agent.ALL_NAMESPACES, root="/"),
-            "0d000000 0100 0300 00000000 0000026c 00000000 723100 2f00",
+            agent.node_add(3, name="r1", namespaces=agent.ALL_NAMESPACES, fails=True, root="/"),
+            "11000000 0100 0300 00000000 0000026c 01000000 00000000 723100 2f00",
         ),
         (
-            agent.node_add(1, name="b", namespaces=Namespaces.NETWORK, root="/x"),
-            "0d000000 0100 0100 00000000 00000040 00000000 6200 2f7800",
+            agent.node_add(1, name="b", namespaces=Namespaces.NETWORK, fails=False, root="/x"),
+            "11000000 0100 0100 00000000 00000040 00000000 00000000 6200 2f7800",
         ),
         (
             agent.node_add(
                 1,
                 name="b",
                 namespaces=Namespaces.MOUNT,
+                fails=False,
                 root="/",
                 layers=["/u"],
                 shown=["/s"],
                 writable=["/w", "/x"],
             ),
             (
-                "1c000000 0100 0100 00000000 00000200 04000000 6200 2f00"
+                "20000000 0100 0100 00000000 00000200 00000000 04000000 6200 2f00"
                 "6c2f7500 722f7300 772f7700 772f7800"
             ),
         ),
@@ -92,6 +93,8 @@ frames = st.builds(Frame, st.sampled_from(Kind), u16, u32, st.binary(max_size=64
         (agent.kill_all(2, 3), "00000000 0e00 0200 03000000"),
         (agent.node_off(2, 3, wipe=True), "04000000 0f00 0200 03000000 01000000"),
         (agent.hand_over(2, 3, b"abcd"), "04000000 1000 0200 03000000 61626364"),
+        (agent.step_clock(1, 3, -2), "08000000 1100 0100 03000000 feffffffffffffff"),
+        (agent.drift_clock(1, 3, 200), "08000000 1200 0100 03000000 c800000000000000"),
         (
             agent.resize(4, rows=24, columns=80),
             "08000000 0900 0000 04000000 18000000 50000000",

@@ -124,6 +124,7 @@ class LabSetup:
             plan.BASE,
             name="base" if node is None else node.name,
             namespaces=Namespaces.MOUNT,
+            fails=node is not None,
             root=self.spec.root,
             layers=view.layers,
             shown=view.shown,
@@ -163,7 +164,15 @@ class LabSetup:
         """The index that the guest's kernel gave a network device."""
         path = f"/sys/class/net/eth{device}/ifindex"
         reply = self._guest.agent.read_file(plan.BASE, path)
-        self._ask(reply, "base", "network device")
+        self._waits.ask(reply, f"network device {device} of {self._part.name}")
+        if reply.failure is not None:
+            port = self._part.ports[device].endpoint
+            raise GuestError(
+                f"its kernel has no network device for the interface {port.interface}: "
+                f"{reply.failure.text}: {os.strerror(reply.failure.errno)}",
+                node=port.node,
+                hint="it lacks CONFIG_VIRTIO_NET: windtunnel kernel build --with VIRTIO_NET=y",
+            )
         return int(reply.data)
 
     def power_on(self, node: NodeSpec, cables: Sequence[Setting], *, wiped: bool) -> None:

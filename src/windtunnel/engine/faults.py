@@ -190,7 +190,11 @@ class Faults:
     def _power_on(self, key: Hashable, node: Node) -> Task:
         """Boot a node, run its `exec` lines, start what ran in it; a line that fails is told."""
         failure: GuestError | None = None
-        if node.machine.power_on(key):
+        machine = node.machine
+        boot = machine.power_on(key)
+        if boot and machine.is_booting(boot):
+            yield Wait(condition=lambda: not machine.is_booting(boot))
+        if boot and machine.finish_boot(boot):
             for command in node.spec.exec:
                 process = node.begin(command, name="exec")
                 limit_ns = self._world.now_ns + EXEC_MAX_NS

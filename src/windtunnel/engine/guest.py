@@ -2,12 +2,16 @@
 """A guest of a world: its process, its seat at the calendar, its agent.
 
 `boot_all` leaves kernels whose agents are ready; everything after that is asked
-of `agent` and waited for with the world's `Waits`.
+of `agent` and waited for with the world's `Waits`. A guest whose power is cut
+can be booted again: another process with other memory and another seat, the same
+agent to ask things of, and the same ports at the same cables.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +21,7 @@ from windtunnel.devices.console import ConsoleModel
 from windtunnel.engine.loop import Calendar
 from windtunnel.engine.parts import Port
 from windtunnel.engine.port import NetPort
+from windtunnel.engine.seat import Seat
 from windtunnel.engine.waits import Waits
 from windtunnel.errors import GuestError, GuestLostError, HostError
 from windtunnel.machines import uml
@@ -24,10 +29,15 @@ from windtunnel.machines.agent import AgentChannel
 from windtunnel.machines.confine import Confinement
 from windtunnel.machines.launch import Guest as Process
 from windtunnel.machines.launch import launch
+from windtunnel.sim.seeds import derive
+from windtunnel.wire.agent import Failure, refusal
 
 CONSOLE_TAIL_LINES = 15
 CONSOLE_TAIL_BYTES = 16384
 PANIC_WORDS = "Kernel panic"
+
+_NO_POWER = Failure(errno.EHOSTDOWN, "the node is off")
+_BOOTS = Failure(errno.EHOSTDOWN, "the node is booting")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +49,7 @@ class Boot:
         initrd: with the agent as /init.
         scratch: a directory of its own, short-lived; its process's working directory.
         console: the file that gets its console.
-        seed: of its randomness, 64 bits.
+        seed: of its randomness, 64 bits; a later boot has one that is derived from it.
         memory_bytes: of its memory.
         confinement: what its process may do on the host.
         cpu: the host processor that it is pinned to.
@@ -69,12 +79,15 @@ class Guest:
     Attributes:
         name: for messages.
         ports: its network devices, in the order of `Boot.ports`.
-        agent: to ask things of.
-        seat: its place at the calendar.
+        agent: to ask things of; while there is no power it refuses them all.
+        seat: its place at the calendar; another one after each boot.
+        boots: how often it has been booted.
+        serves: whether its agent may be asked things; after a power cut not before
+            somebody says so.
     """
 
     def __init__(self, calendar: Calendar, waits: Waits, name: str, boot: Boot) -> None:
-        """Start its process; nothing has run yet when this returns."""
+        """Boot it for the first time; nothing has run yet when this returns."""
         if not os.access(boot.kernel, os.X_OK):
             raise HostError(
                 f"the kernel {boot.kernel} is not a program that you may execute",
@@ -84,36 +97,75 @@ class Guest:
         self._calendar = calendar
         self._waits = waits
         self._boot = boot
+        self._scratch = boot.scratch
         self._flush_planned = False
         self._process: Process | None = None
+        self.boots = 1
+        self.serves = True
         self.seat = calendar.seat(
             name, boot.scratch / uml.CALENDAR_SOCKET, self._alive, self.last_words
         )
-        self._console = ConsoleModel(received=self._receive, wants_flush=self._plan_flush)
-        self._device = VhostUserBackend(boot.scratch / uml.CONSOLE_SOCKET, self._console)
-        calendar.add_device(self.seat, self._device)
+        self._connect_console()
         self.ports = tuple(
             NetPort(calendar, self.seat, boot.scratch / uml.net_socket(port.device), port)
             for port in boot.ports
         )
-        self.agent = AgentChannel(send=self._console.send, now_ns=lambda: calendar.now_ns)
-        self._process = self._launch()
+        self.agent = AgentChannel(send=self._send, now_ns=lambda: calendar.now_ns)
+        self._process = self._launch(boot.seed)
 
-    def _launch(self) -> Process:
+    def cut_power(self) -> None:
+        """Kill it at the present instant: what was in its memory is gone."""
+        self.stop()
+        self._calendar.release(self.seat)
+        self._process = None
+        self.serves = False
+        if self._scratch != self._boot.scratch:  # that of the first boot may have the console
+            shutil.rmtree(self._scratch, ignore_errors=True)
+        self.agent.lost(_NO_POWER)
+
+    def boot_again(self) -> None:
+        """Boot it anew, from the present instant on; it is `ready` some virtual time later."""
+        boot, calendar = self._boot, self._calendar
+        self.boots += 1
+        self._scratch = boot.scratch / f"boot{self.boots}"
+        self._scratch.mkdir()
+        self._flush_planned = False
+        self.seat = calendar.seat(
+            self.name,
+            self._scratch / uml.CALENDAR_SOCKET,
+            self._alive,
+            self.last_words,
+            successor_of=self.seat,
+        )
+        self._connect_console()
+        for port in self.ports:
+            path = self._scratch / uml.net_socket(port.spec.device)
+            port.boot(self.seat, path, up=port.plugged_in)
+        self._process = self._launch(derive(boot.seed, "boot", str(self.boots)))
+
+    def _connect_console(self) -> None:
+        seat = self.seat
+        self._console = ConsoleModel(
+            received=lambda data: self._receive(seat, data), wants_flush=self._plan_flush
+        )
+        self._device = VhostUserBackend(self._scratch / uml.CONSOLE_SOCKET, self._console)
+        self._calendar.add_device(seat, self._device)
+
+    def _launch(self, seed: int) -> Process:
         boot = self._boot
         options = uml.UmlOptions(
-            seed=boot.seed,
+            seed=seed,
             memory_bytes=boot.memory_bytes,
             spin_max_ns=boot.spin_max_ns,
             net_devices=len(boot.ports),
             machine=boot.machine,
             extra=boot.kernel_words,
         )
-        _copy(boot.initrd, boot.scratch / uml.INITRD)
+        _copy(boot.initrd, self._scratch / uml.INITRD)
         with boot.console.open("ab") as console:
             return launch(
                 [str(boot.kernel), *uml.arguments(options)],
-                cwd=boot.scratch,
+                cwd=self._scratch,
                 confinement=boot.confinement,
                 stdout_fd=console.fileno(),
                 cpu=boot.cpu,
@@ -172,12 +224,21 @@ class Guest:
     def _alive(self) -> bool:
         return self._process is None or self._process.poll() is None
 
-    def _receive(self, data: bytes) -> None:
-        def tell() -> None:
-            self._waits.heard()
-            self.agent.receive(data)
+    def _send(self, data: bytes) -> None:
+        """Say something to the agent; where there is none, the answer is that there is none."""
+        if self.serves:
+            self._console.send(data)
+        elif answer := refusal(data, _NO_POWER if self._process is None else _BOOTS):
+            # At this instant, but not before the caller has its reply to look at.
+            self._calendar.at(self._calendar.now_ns, lambda: self.agent.receive(answer))
 
-        self._calendar.report(self.seat, tell)
+    def _receive(self, seat: Seat, data: bytes) -> None:
+        def tell() -> None:
+            if seat is self.seat and self._process is not None:  # else its power was cut before
+                self._waits.heard()
+                self.agent.receive(data)
+
+        self._calendar.report(seat, tell)
 
     def _plan_flush(self) -> None:
         if not self._flush_planned:

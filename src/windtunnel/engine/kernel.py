@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from windtunnel.errors import HostError
 from windtunnel.images.kernels import Kernel, find_kernel
+from windtunnel.model.lab import OWN, LabSpec
 
 KERNEL_VARIABLE = "WINDTUNNEL_KERNEL"
 """Names a kernel as `--kernel` does; for test suites that run under several."""
@@ -32,16 +34,29 @@ def default_kernel(name: str | None = None) -> Kernel:
     return kernel
 
 
-def node_kernel(node: str, name: str) -> Kernel:
-    """The kernel that a node of a lab wants for its own.
+def node_kernels(
+    spec: LabSpec, kernel: Kernel, found: Mapping[str, Kernel] | None = None
+) -> dict[str, Kernel]:
+    """The kernel of each node that has one of its own, in the order of the lab.
 
     Args:
-        node: for messages.
-        name: a version, a key, or a path of a UML program.
+        spec: the lab.
+        kernel: the lab's.
+        found: of nodes whose kernels are known already.
 
     Raises:
-        HostError: there is none; the hint says how to build it.
+        HostError: there is none for a node; the hint says how to build it.
     """
+    found = found or {}
+    return {
+        node.name: found.get(node.name)
+        or (kernel if node.kernel == OWN else _node_kernel(node.name, node.kernel))
+        for node in spec.nodes
+        if node.kernel is not None
+    }
+
+
+def _node_kernel(node: str, name: str) -> Kernel:
     kernel = find_kernel(name)
     if kernel is None:
         raise HostError(

@@ -80,7 +80,7 @@ class Calendar:
         time_of_day_ns: int,
         parallel: int = 1,
         watchdog_host_s: float = WATCHDOG_HOST_S,
-        describe: Callable[[Seat, RunningTask], str] | None = None,
+        describe: Callable[[Seat, RunningTask | None], str | None] | None = None,
         heartbeat: Callable[[], None] | None = None,
         grants: Callable[[str, int, str], None] | None = None,
     ) -> None:
@@ -90,7 +90,8 @@ class Calendar:
             time_of_day_ns: the wall clock of the guests at world time 0.
             parallel: how many guests may run at the same time, 1 or more.
             watchdog_host_s: see `WATCHDOG_HOST_S`.
-            describe: names the node of a guest's running task, for messages.
+            describe: names the node of a guest's running task, for messages; None
+                where it is not known.
             heartbeat: called a few times a host second while time passes; it
                 may look, and must not touch the world.
             grants: told of everything that moves time, in a definite order:
@@ -140,17 +141,25 @@ class Calendar:
         path: Path,
         alive: Callable[[], bool],
         last_words: Callable[[], str] = str,
+        *,
+        successor_of: Seat | None = None,
     ) -> Seat:
-        """Expect one more guest at the socket `path`, to begin at the present instant."""
+        """Expect one more guest at the socket `path`, to begin at the present instant.
+
+        A successor takes the number and the place of a guest that was forgotten.
+        """
         seat = Seat(
-            len(self._seats) + 1,
+            len(self._seats) + 1 if successor_of is None else successor_of.number,
             name,
             path,
             start_ns=self.agenda.now_ns,
             alive=alive,
             last_words=last_words,
         )
-        self._seats.append(seat)
+        if successor_of is None:
+            self._seats.append(seat)
+        else:
+            self._seats[successor_of.number - 1] = seat
         self._watch_seat(seat)
         return seat
 
@@ -257,16 +266,6 @@ class Calendar:
             raise InternalError("interrupt while the guest runs")
         seat.call()
 
-    def pause(self, seat: Seat) -> None:
-        """Let a guest not run from now on; what it is sent waits."""
-        seat.paused = True
-
-    def resume(self, seat: Seat) -> None:
-        """Let a paused guest go on at the present instant: its timers are late then."""
-        seat.paused = False
-        if seat.state is not SeatState.GONE:
-            seat.agenda.advance(max(self.agenda.now_ns, seat.agenda.now_ns))
-
     def forget(self, seat: Seat) -> None:
         """Let a guest go that was told to end: its loss is no failure."""
         seat.state = SeatState.GONE
@@ -275,6 +274,13 @@ class Calendar:
                 self._poller.unwatch(device)
         self._poller.unwatch(seat)
         self._active.discard(seat)
+
+    def release(self, seat: Seat) -> None:
+        """Close all that is left of a guest that was forgotten and whose process has ended."""
+        for device in [one for one, owner in self._devices.items() if owner is seat]:
+            device.close()
+            del self._devices[device]
+        seat.close()
 
     def close(self) -> None:
         """Close every socket and all shared memory; may be called again."""
@@ -333,7 +339,7 @@ class Calendar:
 
     def _reached_ns(self) -> int:
         """Where the foremost guest is."""
-        reached_ns = [seat.agenda.now_ns for seat in self._seats if not seat.paused]
+        reached_ns = [seat.agenda.now_ns for seat in self._seats]
         return max([self.agenda.now_ns, *reached_ns])
 
     def _step(self, no_further_ns: int = FOREVER_NS) -> bool:
@@ -467,10 +473,8 @@ class Calendar:
             return  # it was told to end
         time_ns = seat.now_ns
         task = seat.task
-        node, meanwhile = None, ""
-        if task is not None:
-            node = None if self._describe is None else self._describe(seat, task)
-            meanwhile = f" while process {task.name!r} ran"
+        node = None if self._describe is None else self._describe(seat, task)
+        meanwhile = "" if task is None else f" while process {task.name!r} ran"
         error = GuestLostError(
             f"the kernel of {seat.name} has died{meanwhile}: {seat.last_words()}",
             node=node,

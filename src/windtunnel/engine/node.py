@@ -16,8 +16,9 @@ from windtunnel.engine.witness import Sink, Witness
 from windtunnel.errors import GuestError, StateError
 from windtunnel.machines.agent import AgentChannel, ProcessHooks, Reply
 from windtunnel.model.cpu import CpuSpec
+from windtunnel.model.fault import ClockDrift, ClockStep
 from windtunnel.model.lab import NodeSpec
-from windtunnel.model.units import parse_size
+from windtunnel.model.units import parse_drift, parse_shift, parse_size
 from windtunnel.wire.agent import SpawnFlag, TaskCosts
 
 ENVIRONMENT = {
@@ -293,7 +294,8 @@ class Node:
 
         Args:
             wipe: whether it comes back with the files that it first had; else with
-                those that it last had, but for /tmp and /run.
+                those that it last had, but for /tmp and /run. With a kernel of its
+                own its files are in its memory, and gone in any case.
         """
         self.machine.power_off(BY_HAND, wipe=wipe)
         self._tell("off")
@@ -307,7 +309,11 @@ class Node:
         Raises:
             GuestError: an `exec` line failed.
         """
-        if self.machine.power_on(BY_HAND):
+        boot = self.machine.power_on(BY_HAND)
+        if not boot:
+            return
+        self._world.wait(lambda: not self.machine.is_booting(boot), f"{self.name} to boot")
+        if self.machine.finish_boot(boot):
             self._tell("on")
             self.set_up()
 
@@ -329,6 +335,39 @@ class Node:
         limit_bytes = None if limit is None else parse_size(limit)
         self.machine.limit_memory(BY_HAND, limit_bytes)
         self._tell("memory limit", limit_bytes=limit_bytes)
+
+    def step_clock(self, step: Duration) -> None:
+        """Set its wall clock forward, or back by a negative step; the monotonic one goes on.
+
+        Args:
+            step: "+5 s", "-3 ms", or integer nanoseconds.
+
+        Raises:
+            ImpossibleFaultError: it shares its kernel.
+            GuestError: it is off, or it would be before the node was born.
+        """
+        step_ns = step if isinstance(step, int) else parse_shift(step)
+        self.machine.begin(BY_HAND, ClockStep(self.name, step_ns))
+        self._tell("clock step", step_ns=step_ns)
+
+    def drift_clock(self, drift: str | None) -> None:
+        """Let its clocks go too fast or too slowly, wall clock and monotonic one.
+
+        Args:
+            drift: "200 ppm", "-50 ppm"; at most 100,000 either way. It replaces the one
+                before; None lets them go as they did.
+
+        Raises:
+            ImpossibleFaultError: it shares its kernel.
+            GuestError: it is off.
+        """
+        drift_ppm = 0 if drift is None else parse_drift(drift)
+        fault = ClockDrift(self.name, drift_ppm)
+        if drift is None:
+            self.machine.end(BY_HAND, fault)
+        else:
+            self.machine.begin(BY_HAND, fault)
+        self._tell("clock drift", drift_ppm=drift_ppm)
 
     def set_up(self) -> None:
         """Run its `exec` lines, in order.

@@ -112,9 +112,9 @@ class OuterCable:
             else:
                 direction.cut(under_way)
         self._under_way = [0, 0]
-        for port, powered in zip(self._ports, self._powered, strict=True):
-            if powered:
-                port.set_link(up=wanted)
+        # An end without power does not see it, and boots with what it then finds.
+        for port in self._ports:
+            port.set_link(up=wanted)
 
     def _arrive(self, sender: int, frame: bytes, plugged: int) -> None:
         target = self._ports[1 - sender]
@@ -193,6 +193,7 @@ class MemberCable:
         self._to = _direction(port, seed, "to switch")
         self._from = _direction(port, seed, "from switch")
         self._powered = True
+        self._power_cuts = 0
         port.segment = self
         switch.join(self)
 
@@ -210,7 +211,7 @@ class MemberCable:
         deliveries, drop = self._to.send(port.seat.now_ns, frame)
         port.see(frame, sent=True, comment=_fate(drop))
         for delivery in deliveries:
-            forward = partial(self._switch.forward, self._at, delivery.frame)
+            forward = partial(self._forward, delivery.frame, self._power_cuts)
             self._calendar.post(port.seat, self._switch, delivery.time_ns, forward)
 
     def deliver(self, now_ns: int, frame: bytes) -> None:
@@ -219,7 +220,7 @@ class MemberCable:
             return
         deliveries, drop = self._from.send(now_ns, frame)
         for delivery in deliveries:
-            arrive = partial(self._port.arrive, delivery.frame)
+            arrive = partial(self._arrive, delivery.frame, self._power_cuts)
             self._calendar.local(self._port.seat, delivery.time_ns, arrive)
         if drop is not None and self._port.taps:
             # told when it could have arrived: the member may be beyond the present already
@@ -243,9 +244,18 @@ class MemberCable:
         """Nothing is left to do."""
 
     def power(self, node: str, *, on: bool) -> None:
-        """Forward nothing to a member without power."""
+        """Forward nothing to a member without power; what is under way then is lost."""
         if self._port.spec.endpoint.node == node:
+            self._power_cuts += self._powered and not on
             self._powered = on
+
+    def _forward(self, frame: bytes, power_cuts: int) -> None:
+        if power_cuts == self._power_cuts:
+            self._switch.forward(self._at, frame)
+
+    def _arrive(self, frame: bytes, power_cuts: int) -> None:
+        if power_cuts == self._power_cuts:
+            self._port.arrive(frame)
 
     def boot(self, node: str, state: LinkState) -> list[Setting]:  # noqa: ARG002 - the protocol's
         """Addresses of the member, then its interface up."""

@@ -31,7 +31,7 @@ class NetPort:
 
     Attributes:
         spec: the interface that it is.
-        seat: of its guest.
+        seat: of its guest; another one after each boot.
         segment: where what it sends goes; set once all ports are there.
         taps: see every frame that passes; for captures.
     """
@@ -43,16 +43,21 @@ class NetPort:
         self.segment: Segment | None = None
         self.taps: list[Tap] = []
         self._calendar = calendar
+        self.boot(seat, path, up=spec.up)
+
+    def boot(self, seat: Seat, path: Path, *, up: bool) -> None:
+        """Be a new device of a guest that boots, at the same cable, plugged in or not."""
+        self.seat = seat
         self._interrupt_planned: set[int] = set()
         self._model = NetModel(
-            mac=bytes.fromhex(spec.mac.replace(":", "")),
-            mtu_bytes=spec.mtu_bytes,
-            link_up=spec.up,
+            mac=bytes.fromhex(self.spec.mac.replace(":", "")),
+            mtu_bytes=self.spec.mtu_bytes,
+            link_up=up,
             sent=self._sent,
             wants_interrupt=self._plan_interrupt,
         )
         self._device = VhostUserBackend(path, self._model)
-        calendar.add_device(seat, self._device)
+        self._calendar.add_device(seat, self._device)
 
     @property
     def name(self) -> str:
@@ -63,6 +68,11 @@ class NetPort:
     def impairment(self) -> Impairment:
         """What the lab says that its cable does to what it sends."""
         return self.spec.endpoint.impairment
+
+    @property
+    def plugged_in(self) -> bool:
+        """Whether its cable is plugged in."""
+        return self._model.link_up
 
     def arrive(self, frame: bytes) -> None:
         """Give the guest a frame; only from a local action of the guest."""

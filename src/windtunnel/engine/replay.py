@@ -12,16 +12,17 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from windtunnel.engine.kernelrecord import lab_kernel, node_kernels_of
 from windtunnel.engine.labfile import flat_spec
 from windtunnel.engine.session import RUNS, Session, SessionRequest, run_session
 from windtunnel.engine.world import WorldOptions
 from windtunnel.errors import HostError, StateError, UsageError
-from windtunnel.images.kernels import Kernel, find_kernel
+from windtunnel.images.kernels import find_kernel
+from windtunnel.model.lab import LabSpec
 from windtunnel.store import layout
 from windtunnel.store.compare import Difference, compare_runs, compared_files
 from windtunnel.store.run_reader import RunReader
@@ -38,7 +39,7 @@ class ReplayRequest:
         run: the folder of the run.
         base: the folder of all runs, for the new one.
         output: a folder of the user's choice for the new one; None numbers it.
-        kernel: in place of the one that the run names, as `find_kernel` takes it.
+        kernel: in place of the lab's that the run names, as `find_kernel` takes it.
         trust_guest: see `WorldOptions`.
         watchdog_host_s: see `WorldOptions`; None is the default.
         parallel: see `WorldOptions`.
@@ -87,7 +88,8 @@ def replay(
     Raises:
         UsageError: the folder has no run, or no lab.
         StateError: the run has not ended yet.
-        HostError: its kernel is not here; the hint says how to build it.
+        HostError: a kernel of it is not here, or is another now; the hint says how
+            to build it.
     """
     reader = RunReader(request.run)
     state = reader.state
@@ -102,10 +104,11 @@ def replay(
     if not lab_text:
         raise UsageError(f"the run in {request.run} was killed before its lab was recorded")
     manifest = reader.manifest
+    spec = flat_spec(lab_text, file=str(request.run / layout.LAB))
     session = run_session(
         SessionRequest(
-            spec=flat_spec(lab_text, file=str(request.run / layout.LAB)),
-            options=_options(request, manifest),
+            spec=spec,
+            options=_options(request, manifest, spec),
             source_text=_source_text(request.run),
             base=request.base,
             output=request.output,
@@ -120,42 +123,8 @@ def replay(
     return Replay(session, compare_runs(request.run, session.path), None)
 
 
-def kernel_of(manifest: Mapping[str, Any]) -> Kernel:
-    """Find the kernel that a run was made with.
-
-    Args:
-        manifest: of the run.
-
-    Raises:
-        HostError: it is not on this machine; the hint says how to build it.
-    """
-    named = manifest.get("kernel")
-    kernel = named if isinstance(named, dict) else {}
-    key, release = str(kernel.get("key", "")), str(kernel.get("release", ""))
-    if key:
-        found = find_kernel(key)
-        if found is None:
-            raise HostError(
-                f"the run was made with kernel {release}-{key}, which is not on this machine",
-                hint=f"build it: windtunnel kernel build {release}   (with windtunnel "
-                f"{manifest.get('windtunnel', '')}, whose patches and configuration it was "
-                "made from); or replay with another kernel: --kernel NAME",
-            )
-        return found
-    path = str(_mapping(manifest.get("host")).get("kernel_path", ""))
-    with suppress(HostError):
-        found = find_kernel(path) if "/" in path else None
-        if found is not None and found.sha256 == kernel.get("sha256"):
-            return found
-    raise HostError(
-        f"the run was made with a kernel of the user's own, {path or 'unnamed'}, which is "
-        "not there any more, or is another",
-        hint=f"its SHA-256 is {kernel.get('sha256', 'unknown')}; name it with --kernel PATH",
-    )
-
-
-def _options(request: ReplayRequest, manifest: Mapping[str, Any]) -> WorldOptions:
-    kernel = kernel_of(manifest) if request.kernel is None else find_kernel(request.kernel)
+def _options(request: ReplayRequest, manifest: Mapping[str, Any], spec: LabSpec) -> WorldOptions:
+    kernel = lab_kernel(manifest) if request.kernel is None else find_kernel(request.kernel)
     if kernel is None:
         raise HostError(
             f"there is no kernel {request.kernel!r}", hint="`windtunnel kernel list` lists them"
@@ -163,6 +132,7 @@ def _options(request: ReplayRequest, manifest: Mapping[str, Any]) -> WorldOption
     recorded = _mapping(manifest.get("options"))
     options = WorldOptions(
         kernel=kernel,
+        node_kernels=node_kernels_of(manifest, spec),
         read=_paths(recorded.get("read")),
         write=_paths(recorded.get("write")),
         kernel_words=tuple(map(str, recorded.get("kernel_words") or ())),

@@ -53,7 +53,6 @@ class Seat:
         state: see `SeatState`.
         agenda: of local actions; its clock is how far the guest has come.
         bound_ns: how far the guest may go in the present round.
-        paused: a guest that is not let run, whatever it asks for.
         called: whether it was interrupted, and so wants to run at this instant.
         outbox: what it has sent to others in the present round.
         log: its moves in the present round: (kind, time).
@@ -78,7 +77,6 @@ class Seat:
         self.agenda = Agenda()
         self.agenda.advance(start_ns)
         self.bound_ns = start_ns
-        self.paused = False
         self.called = False
         self.outbox: list[tuple[Agenda, int, Action]] = []
         self.log: list[tuple[str, int]] = []
@@ -123,9 +121,7 @@ class Seat:
 
     @property
     def wish_ns(self) -> int | None:
-        """When it wants to run next; None when it sleeps for ever or may not."""
-        if self.paused:
-            return None
+        """When it wants to run next; None when it sleeps for ever."""
         if self.state is SeatState.STARTING:
             return self.agenda.now_ns
         if self.state is not SeatState.WAITING:
@@ -140,7 +136,7 @@ class Seat:
     @property
     def next_ns(self) -> int | None:
         """When it or something of its agenda has its turn next."""
-        if self.paused or self.state is SeatState.GONE:
+        if self.state is SeatState.GONE:
             return None
         local_ns, wish_ns = self.agenda.next_ns(), self.wish_ns
         if local_ns is None or wish_ns is None:

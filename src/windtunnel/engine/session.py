@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from windtunnel.engine.hostclock import cpu_host_s, monotonic_host_s
+from windtunnel.engine.kernel import node_kernels
+from windtunnel.engine.kernelrecord import kernel_facts
 from windtunnel.engine.run import Check, Outcomes, run_lab
 from windtunnel.engine.world import WorldOptions
 from windtunnel.errors import GuestError, WindtunnelError
@@ -123,12 +125,15 @@ def run_session(
 
     Raises:
         UsageError: the output folder is not empty, or in use.
-        HostError: the folder cannot be made.
+        HostError: the folder cannot be made, or a node's kernel is not there.
 
     What goes wrong after that is in the session's `error`. A KeyboardInterrupt
     is recorded and passed on.
     """
     began_host_s, began_cpu_s = monotonic_host_s(), cpu_host_s()
+    options = request.options
+    kernels = node_kernels(request.spec, options.kernel, options.node_kernels)
+    request = replace(request, options=replace(options, node_kernels=kernels))
     text = lab_to_yaml(request.spec)
     arguments: dict[str, Any] = {
         "lab": request.spec.name,
@@ -198,11 +203,15 @@ def _manifest(request: SessionRequest) -> dict[str, Any]:
     return {
         "windtunnel": VERSION,
         "seed": request.spec.seed,
-        "kernel": {"release": kernel.version, "key": kernel.key, "sha256": kernel.sha256},
+        "kernel": kernel_facts(kernel),
+        "node_kernels": {
+            node: kernel_facts(own) for node, own in request.options.node_kernels.items()
+        }
+        or None,
         "stop_ns": request.spec.stop_ns,
         "repeat": request.repeat,
         "options": _options(request.options),
-        "host": {"kernel_path": str(kernel.path)},
+        "host": _kernel_paths(request.options),
     }
 
 
@@ -217,12 +226,21 @@ def _options(options: WorldOptions) -> dict[str, Any]:
     }
 
 
-def _host_facts(options: WorldOptions) -> dict[str, str]:
+def _kernel_paths(options: WorldOptions) -> dict[str, Any]:
+    return {
+        "kernel_path": str(options.kernel.path),
+        "node_kernel_paths": {
+            node: str(kernel.path) for node, kernel in options.node_kernels.items()
+        },
+    }
+
+
+def _host_facts(options: WorldOptions) -> dict[str, Any]:
     """What of this machine could matter to whoever compares two of them."""
     return {
         "cpu_model": _cpu_model(),
         "system": platform.platform(),
-        "kernel_path": str(options.kernel.path),
+        **_kernel_paths(options),
     }
 
 

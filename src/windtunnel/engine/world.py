@@ -9,7 +9,7 @@ and stands still between them, however long the program thinks. Lab time zero is
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +21,8 @@ from windtunnel.engine.cable import veth_lines
 from windtunnel.engine.fabric import Fabric
 from windtunnel.engine.grants import GrantsLog
 from windtunnel.engine.guest import Boot, Guest, boot_all
-from windtunnel.engine.kernel import node_kernel
+from windtunnel.engine.kernel import node_kernels
+from windtunnel.engine.kernelneeds import check_needs
 from windtunnel.engine.link import Link
 from windtunnel.engine.loop import WATCHDOG_HOST_S, Calendar
 from windtunnel.engine.machine import Machine, SharedMachine
@@ -40,7 +41,7 @@ from windtunnel.images.agent import ensure_initrd
 from windtunnel.images.kernels import Kernel
 from windtunnel.machines.confine import for_project
 from windtunnel.machines.sweep import new_scratch, sweep
-from windtunnel.model.lab import OWN, OWN_MEMORY_BYTES, LabSpec, NodeSpec
+from windtunnel.model.lab import OWN_MEMORY_BYTES, LabSpec, NodeSpec
 from windtunnel.sim.seeds import derive
 from windtunnel.wire.timetravel import RunningTask
 
@@ -57,7 +58,9 @@ class WorldOptions:
     """How a world is run; nothing here may change a result.
 
     Attributes:
-        kernel: that every guest boots.
+        kernel: that every guest boots whose nodes ask for no other.
+        node_kernels: of nodes that ask for another, where it is known already which
+            that is, by node.
         read: further paths of the host that guests may read.
         write: paths of the host that guests may write, as the user who runs us.
         trust_guest: run guests without confinement where the host offers none.
@@ -75,6 +78,7 @@ class WorldOptions:
     """
 
     kernel: Kernel
+    node_kernels: Mapping[str, Kernel] = field(default_factory=dict)
     read: tuple[Path, ...] = ()
     write: tuple[Path, ...] = ()
     trust_guest: bool = False
@@ -131,7 +135,10 @@ class World:
 
     def _begin(self, options: WorldOptions) -> None:
         spec = self.spec
+        self._node_kernels = node_kernels(spec, options.kernel, options.node_kernels)
         parts = parts_of(spec)
+        for part in parts:
+            check_needs(self._kernel_of(part, options), part, spec)
         _check_memory(sum(_memory_bytes(part) for part in parts))
         if len(parts) > 1 and self._lanes == 1:
             self._stay_with_guests(options)
@@ -139,6 +146,8 @@ class World:
             boot = self._boot(part, options, at)
             self._guests.append(Guest(self._calendar, self._waits, part.name, boot))
         boot_all(self._guests, self._waits)
+        self.kernel_release = self._guests[0].agent.release or ""
+        """The release of the lab's kernel, such as "7.3.4"."""
         setups = [
             LabSetup(guest, self._waits, part, spec)
             for guest, part in zip(self._guests, parts, strict=True)
@@ -172,14 +181,12 @@ class World:
         scratch.mkdir()
         node = part.node
         console = options.console or scratch / "console.log"
-        kernel, words = options.kernel, options.kernel_words
+        words = options.kernel_words
         if node is not None:
             console = console.with_name(f"console-{node.name}.log")
             words = (*words, *node.kernel_words)
-            if node.kernel not in (None, OWN):
-                kernel = node_kernel(node.name, node.kernel or "")
         return Boot(
-            kernel=kernel.path,
+            kernel=self._kernel_of(part, options).path,
             initrd=ensure_initrd(),
             scratch=scratch,
             console=console,
@@ -197,6 +204,9 @@ class World:
             ports=part.ports,
             machine=node is not None,
         )
+
+    def _kernel_of(self, part: Part, options: WorldOptions) -> Kernel:
+        return options.kernel if part.node is None else self._node_kernels[part.node.name]
 
     def _make_fabric(self, parts: Sequence[Part], setups: Sequence[LabSetup]) -> None:
         """All cables and networks, inside kernels and between them."""
@@ -253,7 +263,9 @@ class World:
                 self, guest.agent, self.fabric, spec=spec, number=number, boot=boot
             )
         else:
-            machine = OwnMachine(self, self._calendar, guest.seat, spec.name)
+            machine = OwnMachine(
+                self, self._calendar, self.fabric, guest, number=number, make=setup.make
+            )
         return Node(self, guest.agent, self._recorder, spec=spec, number=number, machine=machine)
 
     # ---- time ----
@@ -351,12 +363,6 @@ class World:
         """All links, in the order of the lab."""
         return tuple(self._links.values())
 
-    @property
-    def kernel_release(self) -> str:
-        """The release of the lab's kernel, such as "7.3.4"."""
-        self._check_open()
-        return self._guests[0].agent.release or ""
-
     # ---- faults ----
 
     def partition(self, groups: Sequence[Sequence[str]]) -> None:
@@ -427,9 +433,11 @@ class World:
         if self._heartbeat is not None:
             self._heartbeat(self.now_ns)
 
-    def _node_of(self, seat: Seat, task: RunningTask) -> str:
+    def _node_of(self, seat: Seat, task: RunningTask | None) -> str | None:
         if seat.name != SHARED:
             return seat.name
+        if task is None:
+            return None
         return self._namespaces.get(task.pid_namespace, "base")
 
 

@@ -298,6 +298,12 @@ def _remembered(kernels: Sequence[Kernel]) -> Kernel | None:
     return next((kernel for kernel in kernels if kernel.name == name), None)
 
 
+def _release_in(program: bytes) -> str:
+    """The release that a kernel's banner tells; "unknown" if it has none."""
+    banner = re.search(rb"Linux version (\d[\x21-\x7e]*) \(", program)
+    return banner[1].decode() if banner else "unknown"
+
+
 def _kernel_at(path: Path) -> Kernel:
     if path.is_dir():
         path = path / "linux"
@@ -308,7 +314,7 @@ def _kernel_at(path: Path) -> Kernel:
         return replace(cached, path=path.resolve())
     content = path.read_bytes()
     return Kernel(
-        version="unknown",
+        version=_release_in(content),
         key="",
         path=path.resolve(),
         source=f"program {path.resolve()}",

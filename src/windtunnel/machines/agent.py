@@ -8,6 +8,7 @@ letting virtual time pass.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -131,6 +132,7 @@ class AgentChannel:
         *,
         name: str,
         namespaces: Namespaces,
+        fails: bool = True,
         root: str = "/",
         layers: Sequence[str] = (),
         shown: Sequence[str] = (),
@@ -144,6 +146,7 @@ class AgentChannel:
                 node,
                 name=name,
                 namespaces=namespaces,
+                fails=fails,
                 root=root,
                 layers=layers,
                 shown=shown,
@@ -248,6 +251,14 @@ class AgentChannel:
         """Speak to the network of a node's last life; see `wire.agent.hand_over`."""
         return self._ask(lambda number: wire.hand_over(node, number, messages))
 
+    def step_clock(self, node: int, step_ns: int) -> Reply:
+        """Set the kernel's wall clock; see `wire.agent.step_clock`."""
+        return self._ask(lambda number: wire.step_clock(node, number, step_ns))
+
+    def drift_clock(self, node: int, drift_ppm: int) -> Reply:
+        """Let the kernel's clocks drift; see `wire.agent.drift_clock`."""
+        return self._ask(lambda number: wire.drift_clock(node, number, drift_ppm))
+
     def _ask(self, request: Callable[[int], Frame]) -> Reply:
         """Send a request that one answer ends."""
         number = next(self._numbers)
@@ -261,6 +272,33 @@ class AgentChannel:
 
     def _post(self, frame: Frame) -> None:
         self._send(frame.to_bytes())
+
+    # ---- the guest's end ----
+
+    def lost(self, failure: Failure) -> None:
+        """Take note that the guest is gone: what ran was killed, what was asked is refused.
+
+        The channel goes on with the next guest, whose agent says that it is ready.
+
+        Args:
+            failure: of each request that has no answer yet.
+        """
+        self._buffer = b""
+        self.release = None
+        waiting = [*self._replies.values(), *self._node_replies.values()]
+        self._replies.clear()
+        self._node_replies.clear()
+        for reply in waiting:
+            reply.failure = reply.failure or failure
+            reply.done = True
+        for process in [one for one in self._processes.values() if not one.ended]:
+            process.end_ns = self._now_ns()
+            if process.started.done:
+                process.exit = ExitReport(signal.SIGKILL, 0, 0)
+            else:
+                process.started.failure = failure
+                process.started.done = True
+            process.hooks.ended(process)
 
     # ---- reports ----
 

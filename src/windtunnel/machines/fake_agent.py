@@ -107,6 +107,8 @@ class FakeAgent:
                     self._ok(frame)
                 else:
                     self._error(frame, errno.EINVAL, f"no node {frame.node}")
+            case Kind.STEP_CLOCK | Kind.DRIFT_CLOCK:
+                self._ok(frame)
             case Kind.FREEZE | Kind.MEMORY | Kind.KILL_ALL | Kind.NODE_OFF | Kind.HAND_OVER:
                 self._fail_node(frame)
             case Kind.RESIZE:

@@ -164,9 +164,12 @@ class VolumeFault:
 class ClockStep:
     """Set a node's wall clock forward or back; needs a kernel of its own.
 
+    The monotonic clock goes on as it was, and so do timers that follow it.
+
     Attributes:
         node: its name.
-        step_ns: negative for back; undone by the opposite step.
+        step_ns: negative for back; undone by the opposite step. The clock may not
+            be set before 1970 (and 10 s) or behind 2232.
     """
 
     node: str
@@ -175,7 +178,9 @@ class ClockStep:
 
 @dataclass(frozen=True, slots=True)
 class ClockDrift:
-    """Let a node's clock go too fast or too slowly; needs a kernel of its own.
+    """Let a node's clocks go too fast or too slowly; needs a kernel of its own.
+
+    Both the wall clock and the monotonic one, as by adjtimex(2).
 
     Attributes:
         node: its name.

@@ -29,7 +29,12 @@ from windtunnel.model.units import duration_text
 
 FAULTS_MAX = 10_000
 """A lab with more is a slip of a unit; each is an event, and costs host time."""
+# As far as adjtimex(2) goes: a tick of 10,000 us may be 9,000 to 11,000.
 DRIFT_PPM_MAX = 100_000
+# A kernel's wall clock goes from 1970 to 30 years before 64 bits end (ktime.h), and no
+# kernel may have been booted before 1970: that was 10 s before lab time 0.
+CLOCK_NS_MIN = 10_000_000_000
+CLOCK_NS_MAX = ((1 << 63) // 1_000_000_000 - 30 * 365 * 86400) * 1_000_000_000
 # No process does anything with less.
 MEMORY_LIMIT_BYTES_MIN = 1 << 20
 
@@ -184,9 +189,13 @@ class _Check:
         if isinstance(action, ClockStep):
             if action.step_ns == 0:
                 yield Problem((*path, key), "the clock is set by no time", "write '+5 s'")
-            if self._spec.clock_ns + fault.at_ns + action.step_ns < 0:
-                message = "the clock would be before 1970"
+            then_ns = self._spec.clock_ns + action.step_ns
+            if then_ns < CLOCK_NS_MIN:
+                message = "the clock would be before 1970, or the node booted before"
                 yield Problem((*path, key), message, "set it back less far")
+            elif then_ns + fault.at_ns >= CLOCK_NS_MAX:
+                message = "the clock would be behind 2232, where a kernel's clock ends"
+                yield Problem((*path, key), message, "set it forward less far")
         elif isinstance(action, ClockDrift) and not 1 <= abs(action.drift_ppm) <= DRIFT_PPM_MAX:
             message = f"the drift {action.drift_ppm} ppm is out of range"
             hint = f"it is 1 to {DRIFT_PPM_MAX} ppm, or as much with a minus"

@@ -471,10 +471,14 @@ class FaultPart(Part):
     full: str | None = Field(default=None, description="This volume takes no more (ENOSPC).")
     errors: str | None = Field(default=None, description="This volume fails (EIO).")
     clock: Shift | None = Field(
-        default=None, description="Set its wall clock forward or back; needs kernel: own."
+        default=None,
+        description="Set its wall clock forward or back, at most to 1970 or 2232; "
+        "needs kernel: own.",
     )
     drift: Drift | None = Field(
-        default=None, description="Its clock goes too fast, or too slowly; needs kernel: own."
+        default=None,
+        description="Its clocks go too fast, or too slowly: 1 to 100000 ppm, or as much with "
+        "a minus; needs kernel: own.",
     )
     random: RandomPart | None = Field(
         default=None, description="Draw faults from the seed; stands alone."

@@ -30,7 +30,7 @@ from windtunnel.store.layout import host_errors
 from windtunnel.store.processes import START
 from windtunnel.store.run_reader import RunReader, parse_event
 
-INPUT_KEYS = ("lab", "seed", "kernel", "stop_ns")
+INPUT_KEYS = ("lab", "seed", "kernel", "node_kernels", "stop_ns")
 """What the runs were made from. Runs that differ here are no repetitions."""
 
 RESULT_KEYS = ("state", "verdict", "finding")

@@ -26,6 +26,8 @@ PAYLOAD_MAX_BYTES = 1 << 20
 _HEADER = struct.Struct("<IHHI")
 _U32 = struct.Struct("<I")
 _U32_2 = struct.Struct("<II")
+_U32_3 = struct.Struct("<III")
+_I64 = struct.Struct("<q")
 _SPAWN = struct.Struct("<6I")  # flags, costs of a syscall, a fault, a switch in ns, argc, envc
 _EXIT = struct.Struct("<IQQ")  # wait status, user ns, system ns
 _NODE = struct.Struct("<II")  # pid, pid namespace
@@ -50,6 +52,8 @@ class Kind(IntEnum):
     KILL_ALL = 14
     NODE_OFF = 15
     HAND_OVER = 16
+    STEP_CLOCK = 17
+    DRIFT_CLOCK = 18
 
     READY = 64
     OK = 65
@@ -172,6 +176,7 @@ def node_add(
     *,
     name: str,
     namespaces: Namespaces,
+    fails: bool,
     root: str,
     layers: Sequence[str] = (),
     shown: Sequence[str] = (),
@@ -180,8 +185,8 @@ def node_add(
 ) -> Frame:
     """Make a node, or power one on again; answered by OK (see `parse_node`) or ERROR.
 
-    Payload: u32 clone flags, u32 number of places, string host name, string
-    root directory on the host, then a string for each place: "d" (name at the
+    Payload: u32 clone flags, u32 whether it can fail, u32 number of places, string
+    host name, string root directory on the host, then a string for each place: "d" (name at the
     top of the host's tree), "l" (layer), "r" (shown) or "w" (writable), and its
     name or path.
 
@@ -189,6 +194,8 @@ def node_add(
         node: its number, from 1.
         name: its host name.
         namespaces: that it has for itself.
+        fails: whether all of it can fail at once (`freeze`, `memory`, `kill_all`):
+            it then has a cgroup.
         root: a directory of the host, the lowest layer of its root.
         layers: directories of the host to lay over the root, the uppermost first.
         shown: directories of the host that it sees although they lie in a
@@ -201,7 +208,7 @@ def node_add(
     places += [f"l{path}" for path in layers]
     places += [f"r{path}" for path in shown]
     places += [f"w{path}" for path in writable]
-    payload = _U32_2.pack(namespaces, len(places)) + _string(name) + _string(root)
+    payload = _U32_3.pack(namespaces, fails, len(places)) + _string(name) + _string(root)
     payload += b"".join(_string(place) for place in places)
     return Frame(Kind.NODE_ADD, node, 0, payload)
 
@@ -323,6 +330,43 @@ def hand_over(node: int, number: int, messages: bytes) -> Frame:
     and with it each interface that the messages have not moved.
     """
     return Frame(Kind.HAND_OVER, node, number, messages)
+
+
+def step_clock(node: int, number: int, step_ns: int) -> Frame:
+    """Set a kernel's wall clock forward, or back by a negative step; answered by OK or ERROR.
+
+    Payload: i64 nanoseconds.
+    """
+    return Frame(Kind.STEP_CLOCK, node, number, _I64.pack(step_ns))
+
+
+def drift_clock(node: int, number: int, drift_ppm: int) -> Frame:
+    """Let a kernel's clocks go too fast, by parts in a million; answered by OK or ERROR.
+
+    It replaces the drift that they had. Payload: i64, -100,000 to 100,000.
+    """
+    return Frame(Kind.DRIFT_CLOCK, node, number, _I64.pack(drift_ppm))
+
+
+NEED_NO_ANSWER = frozenset((Kind.INPUT, Kind.INPUT_END, Kind.SIGNAL, Kind.RESIZE, Kind.POWER_OFF))
+"""What is said to the agent without an OK or ERROR to come back."""
+
+
+def refusal(request: bytes, failure: Failure) -> bytes:
+    """The ERROR that an agent which is not there would answer to one request.
+
+    Args:
+        request: whole.
+        failure: why.
+
+    Returns:
+        The answer; empty for what wants none.
+    """
+    (frame,), _ = parse_frames(request)
+    if frame.kind in NEED_NO_ANSWER:
+        return b""
+    payload = _U32.pack(failure.errno) + failure.text.encode()
+    return Frame(Kind.ERROR, frame.node, frame.number, payload).to_bytes()
 
 
 @dataclass(frozen=True, slots=True)

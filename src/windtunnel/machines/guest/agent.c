@@ -72,6 +72,12 @@ static void handle(const struct header *request, char *payload)
 	case NODE_OFF:
 		power_off_node(request, &reader);
 		break;
+	case STEP_CLOCK:
+		step_clock(request, &reader);
+		break;
+	case DRIFT_CLOCK:
+		drift_clock(request, &reader);
+		break;
 	case POWER_OFF:
 		sync();
 		reboot(RB_POWER_OFF);

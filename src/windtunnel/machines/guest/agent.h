@@ -40,7 +40,7 @@
 enum kind {
 	NODE_ADD = 1, SPAWN, INPUT, INPUT_END, SIGNAL, WRITE_FILE, READ_FILE,
 	SYSCTL, RESIZE, POWER_OFF, NETLINK, FREEZE, MEMORY, KILL_ALL, NODE_OFF,
-	HAND_OVER,
+	HAND_OVER, STEP_CLOCK, DRIFT_CLOCK,
 	READY = 64, OK, ERROR, OUTPUT, ERROR_OUTPUT, EXIT,
 };
 
@@ -55,6 +55,7 @@ struct header {
 
 struct node {
 	bool exists, off, frozen;
+	bool fails;		/* all of it at once: it has a cgroup, if there are any */
 	uint32_t namespaces;	/* clone(2) flags */
 	pid_t pid;		/* its first process, in our pid namespace */
 	int pidfd;
@@ -113,6 +114,7 @@ void send_ok(const struct header *request, const void *payload, uint32_t size);
 __attribute__((format(printf, 3, 4)))
 void send_error(const struct header *request, int number, const char *format, ...);
 uint32_t take_u32(struct reader *reader);
+int64_t take_i64(struct reader *reader);
 char *take_string(struct reader *reader);
 
 /* node.c */
@@ -133,6 +135,10 @@ void kill_all(const struct header *request);
 
 /* memory.c */
 void limit_memory(const struct header *request, struct reader *reader);
+
+/* clock.c */
+void step_clock(const struct header *request, struct reader *reader);
+void drift_clock(const struct header *request, struct reader *reader);
 
 /* power.c */
 void power_off_node(const struct header *request, struct reader *reader);

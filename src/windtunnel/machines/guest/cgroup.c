@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A cgroup for each node, so that all of its processes can be met at once.
+ * A cgroup for each node that can fail, so that all of its processes can be met at once.
  *
  * /cgroup/nodeN has the memory limit and the freezer; below it, "first" holds
  * the node's first process and "rest" all others, which can be killed without it.
@@ -62,7 +62,7 @@ struct node *find_grouped(const struct header *request)
 {
 	struct node *node = find_node(request->node);
 
-	if (!node || !(node->namespaces & CLONE_NEWPID)) {
+	if (!node || !node->fails) {
 		send_error(request, EINVAL, "no node %u that can fail", request->node);
 		return NULL;
 	}

@@ -79,6 +79,13 @@ uint32_t take_u32(struct reader *reader)
 	return value;
 }
 
+int64_t take_i64(struct reader *reader)
+{
+	uint64_t low = take_u32(reader), high = take_u32(reader);
+
+	return (int64_t)(high << 32 | low);
+}
+
 char *take_string(struct reader *reader)
 {
 	const char *start = reader->at;

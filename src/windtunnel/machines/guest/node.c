@@ -101,6 +101,7 @@ void add_node(const struct header *request, struct reader *reader)
 	char path[64];
 
 	node.namespaces = start.namespaces = take_u32(reader);
+	node.fails = take_u32(reader);
 	start.place_count = take_u32(reader);
 	start.name = take_string(reader);
 	start.host_root = take_string(reader);
@@ -113,7 +114,7 @@ void add_node(const struct header *request, struct reader *reader)
 	}
 	if (before)	/* it is powered on again */
 		node = *before;
-	else if (start.namespaces & CLONE_NEWPID)
+	else if (node.fails)
 		make_cgroup(&node, request->node);
 	node.off = false;
 	start.cgroup = node.cgroup;
