@@ -347,10 +347,10 @@ STEPS = [
 ]
 
 
-def history_of(make_bench, **options):
+def history_of(make_bench):
     """All that three guests say, and when, what each of them did, and all moves in time."""
     log = []
-    bench = make_bench(grants=lambda *move: log.append(move), **options)
+    bench = make_bench(grants=lambda *move: log.append(move))
     for steps in STEPS:
         bench.fake(*steps, console=True)
     events = heard_of(bench)
@@ -373,9 +373,10 @@ def test_reports_are_told_by_their_times_and_the_same_way_every_time(make_bench)
     assert history_of(make_bench) == history
 
 
-@pytest.mark.parametrize("parallel", [2, 3])
-def test_guests_that_run_at_the_same_time_do_the_same(make_bench, parallel):
-    assert history_of(make_bench, parallel=parallel) == history_of(make_bench)
+def test_guests_that_take_turns_on_one_processor_do_the_same(make_bench, one_processor):
+    together = history_of(make_bench)
+    with one_processor():
+        assert history_of(make_bench) == together
 
 
 def test_nobody_may_interrupt_while_its_guest_runs(bench):

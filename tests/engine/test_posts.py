@@ -110,10 +110,10 @@ STEPS = [
 ]
 
 
-def history_of(make_bench, **options):
+def history_of(make_bench):
     """What was told, what passed the hub, what each guest did, and all moves in time."""
     log = []
-    bench = make_bench(grants=lambda *move: log.append(move), **options)
+    bench = make_bench(grants=lambda *move: log.append(move))
     for steps in STEPS:
         bench.fake(*steps, console=True)
     hub = Hub(bench, 70, 30)
@@ -148,10 +148,10 @@ def test_what_goes_through_a_hub_arrives_at_its_exact_time(make_bench):
     assert [time_ns for time_ns, _ in received(bench.guests[0])] == [100, 270, 271, 773, 1270]
 
 
-@pytest.mark.parametrize("parallel", [1, 2, 3])
-def test_everything_is_the_same_however_many_guests_run_at_the_same_time(make_bench, parallel):
-    once = history_of(make_bench, parallel=1)[:-1]
-    assert history_of(make_bench, parallel=parallel)[:-1] == once
+def test_everything_is_the_same_however_many_guests_run_at_the_same_time(make_bench, one_processor):
+    together = history_of(make_bench)[:-1]
+    with one_processor():
+        assert history_of(make_bench)[:-1] == together
 
 
 def pair(bench, there_ns, back_ns, *steps):

@@ -5,8 +5,8 @@ Time passes in rounds. In a round every guest goes on up to its own bound: the
 earliest instant at which anything of another guest could reach it (see
 `windtunnel.sim.lookahead`), or at which the world has something to do. What
 guests send each other meanwhile arrives behind their bounds, so it does not
-matter which of them runs first, or whether several run at the same time on
-different processors: `parallel` changes how long a run takes and nothing else.
+matter which of them runs first, or whether several run at the same time: on how
+many processors they are changes how long a run takes and nothing else.
 Between two rounds nobody runs; then the world does what is due, and what guests
 have reported is told in the order of its time.
 
@@ -78,7 +78,6 @@ class Calendar:
         self,
         *,
         time_of_day_ns: int,
-        parallel: int = 1,
         watchdog_host_s: float = WATCHDOG_HOST_S,
         describe: Callable[[Seat, RunningTask | None], str | None] | None = None,
         heartbeat: Callable[[], None] | None = None,
@@ -88,7 +87,6 @@ class Calendar:
 
         Args:
             time_of_day_ns: the wall clock of the guests at world time 0.
-            parallel: how many guests may run at the same time, 1 or more.
             watchdog_host_s: see `WATCHDOG_HOST_S`.
             describe: names the node of a guest's running task, for messages; None
                 where it is not known.
@@ -107,7 +105,6 @@ class Calendar:
         self.lookahead = Lookahead()
         """How long what one guest sends takes to another at the least."""
         self._time_of_day_ns = time_of_day_ns
-        self._parallel = parallel
         self._watchdog_host_s = watchdog_host_s
         self._describe = describe
         self._heartbeat = heartbeat
@@ -119,7 +116,6 @@ class Calendar:
         self._report_count = 0
         self._report_ns: int | None = None
         self._awaited = False
-        self._queues: list[list[Seat]] = []
         self._active: set[Seat] = set()
         self._in_round = False
         self._losses: list[tuple[int, int, GuestLostError]] = []
@@ -405,17 +401,19 @@ class Calendar:
     # ---- a round ----
 
     def _round(self, seats: Sequence[Seat], free_ns: dict[int, int]) -> None:
-        """Let guests go on, each up to its bound, as many at a time as may run."""
+        """Let guests go on, each up to its bound.
+
+        All are told at once: the host's scheduler then goes from one to the next
+        without us in between. How many run at the same time is up to the processors
+        that they are pinned to.
+        """
         for seat in seats:
             seat.bound_ns = free_ns[seat.number]
         self._in_round = True
-        # A guest stays with its lane: so lanes are processors, if guests are pinned so.
-        self._queues = [
-            [seat for seat in seats if seat.number % self._parallel == lane][::-1]
-            for lane in range(self._parallel)
-        ]
-        for queue in self._queues:
-            self._start_next(queue)
+        self._active.update(seats)
+        for seat in seats:
+            if not self._go_on(seat):
+                self._active.discard(seat)
         while self._active and self._failure is None:
             self._poll()
         self._in_round = False
@@ -427,14 +425,6 @@ class Calendar:
             seat.log.clear()
             seat.outbox.clear()
         self._settle_losses()
-
-    def _start_next(self, queue: list[Seat]) -> None:
-        while queue:
-            seat = queue.pop()
-            self._active.add(seat)
-            if self._go_on(seat):
-                return
-            self._active.discard(seat)
 
     def _go_on(self, seat: Seat) -> bool:
         """Let a waiting guest go on in its round; False when it has come to its end."""
@@ -465,7 +455,6 @@ class Calendar:
             return
         if not self._go_on(seat):
             self._active.discard(seat)
-            self._start_next(self._queues[seat.number % self._parallel])
 
     def _lose(self, seat: Seat) -> None:
         """Note that a guest has died; the round goes on for the others."""
@@ -484,9 +473,7 @@ class Calendar:
         seat.state = SeatState.GONE
         self._poller.unwatch(seat)
         seat.disconnect()
-        if seat in self._active:
-            self._active.discard(seat)
-            self._start_next(self._queues[seat.number % self._parallel])
+        self._active.discard(seat)
 
     def _settle_losses(self) -> None:
         """Of guests that died in one round, the first one is what went wrong."""

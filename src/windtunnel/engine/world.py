@@ -116,7 +116,6 @@ class World:
         self._lanes = options.parallel or len(os.sched_getaffinity(0))
         self._calendar = Calendar(
             time_of_day_ns=spec.clock_ns - ZERO_NS,
-            parallel=self._lanes,
             watchdog_host_s=options.watchdog_host_s,
             describe=self._node_of,
             heartbeat=self._beat if options.heartbeat is not None else None,
@@ -140,7 +139,7 @@ class World:
         for part in parts:
             check_needs(self._kernel_of(part, options), part, spec)
         _check_memory(sum(_memory_bytes(part) for part in parts))
-        if len(parts) > 1 and self._lanes == 1:
+        if 1 < len(parts) and (self._lanes == 1 or len(parts) <= self._lanes):
             self._stay_with_guests(options)
         for at, part in enumerate(parts):
             boot = self._boot(part, options, at)
@@ -167,9 +166,10 @@ class World:
         self._recorder.event(0, "lab-begin", lab=spec.name, seed=spec.seed)
 
     def _stay_with_guests(self, options: WorldOptions) -> None:
-        """Run on the guests' processor until the end: we and one guest take turns.
+        """Run on a guest's processor until the end: it and we take turns.
 
-        To wake somebody on another processor takes ten times as long.
+        To wake somebody on another processor takes ten times as long. Where each
+        processor has many guests, that matters less than that none of them idles.
         """
         self._affinity = os.sched_getaffinity(0)
         cpu = _choose_cpu(0) if options.cpu is None else options.cpu
