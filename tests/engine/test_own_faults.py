@@ -160,7 +160,7 @@ def test_a_node_comes_back_as_it_was_made_with_other_randomness(fresh):
     fresh.sleep("3 s")
     before = [b.run(ask).stdout for ask in asks]
     random = b.run("head -c 16 /dev/urandom | od -An -tx1").stdout
-    for path in ("/etc/own", "/root/own", "/var/tmp/own", "/etc/given"):
+    for path in ("/etc/own", "/srv/own", "/var/tmp/own", "/etc/given"):
         b.write_file(path, "changed")
     b.power_off()
     b.power_on()
@@ -168,7 +168,7 @@ def test_a_node_comes_back_as_it_was_made_with_other_randomness(fresh):
     assert [b.run(ask).stdout for ask in asks] == before
     assert "203.0.113.0/24" in before[1]
     assert "given" in before[2]
-    assert b.run("ls /etc/own /root/own /var/tmp/own").exit_status == 2
+    assert b.run("ls /etc/own /srv/own /var/tmp/own").exit_status == 2
     assert b.run("head -c 16 /dev/urandom | od -An -tx1").stdout != random
 
 
