@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 import small_labs
+from windtunnel.engine.session import SessionRequest, run_session
 from windtunnel.engine.verify import VerifyRequest, verify
 from windtunnel.store.run_reader import RunReader
 
@@ -17,14 +18,15 @@ def _programs(need_program):
 
 
 def test_faults_of_nodes_with_own_kernels_repeat_at_any_parallelism(kernel_path, tmp_path):
-    spec = small_labs.own_kernels()
-    found = verify(VerifyRequest(spec, small_labs.options(kernel_path), tmp_path, times=2))
+    spec, options = small_labs.own_kernels(), small_labs.options(kernel_path)
+    found = verify(VerifyRequest(spec, options, tmp_path, times=2))
     assert {run.conditions.parallel for run in found} == {1, 2}
     assert len({run.conditions.hash_seed for run in found}) == 2
     assert [run.difference.describe() for run in found if run.difference] == []
     assert [run.grants.describe() for run in found if run.grants] == []
     assert len({run.digest for run in found}) == 1
-    reader = RunReader(found[0].path)
+    # equal runs leave no folder: one more, to see that the faults were there
+    reader = RunReader(run_session(SessionRequest(spec, options, output=tmp_path / "run")).path)
     phases = [event.fields["phase"] for event in reader.events() if event.kind == "fault"]
     assert (phases.count("begin"), phases.count("end"), phases.count("failed")) == (8, 8, 0)
     lives = [reader.read_output("b", name) for name in ("random", "random.2", "random.3")]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from strategies import pieces_of
 from windtunnel.errors import ProtocolError
 from windtunnel.machines.agent import FILE_CHUNK_BYTES, AgentChannel, ProcessHooks
-from windtunnel.wire.agent import Frame, Kind, Namespaces, parse_frames
+from windtunnel.wire.agent import Failure, Frame, Kind, Namespaces, parse_frames
 
 
 class Conversation:
@@ -230,3 +230,35 @@ def test_numbers_are_never_used_again(talk):
     talk.channel.read_file(1, "/a")
     numbers.append(talk.frames()[0].number)
     assert numbers == [1, 2, 3, 4]
+
+
+def test_a_lost_guest_kills_what_ran_and_refuses_what_was_asked(talk):
+    ends = []
+    running, coming, over = (
+        talk.channel.spawn(
+            1,
+            [name],
+            env={},
+            output=lambda data, error: None,
+            hooks=ProcessHooks(ended=lambda _process, name=name: ends.append(name)),
+        )
+        for name in ("running", "coming", "over")
+    )
+    asked = talk.channel.read_file(1, "/a")
+    node = talk.channel.add_node(2, name="two", namespaces=Namespaces.MOUNT)
+    half = ok(4).to_bytes()[:5]
+    talk.say(
+        Frame(Kind.READY, payload=b"7"), ok(1, b"\x64\0\0\0"), ok(3, b"\x65\0\0\0"), ended(3, 0)
+    )
+    talk.channel.receive(half)
+    talk.now_ns = 50
+    talk.channel.lost(Failure(112, "it is off"))
+    assert talk.channel.release is None
+    assert ends == ["over", "running", "coming"]
+    assert (running.exit.signal, running.end_ns, over.exit.signal) == (9, 50, None)
+    assert (coming.exit, coming.started.failure.text, coming.ended) == (None, "it is off", True)
+    assert [(one.done, one.failure.errno) for one in (asked, node)] == [(True, 112)] * 2
+    # the next guest's agent begins with a whole frame
+    again = talk.channel.read_file(1, "/b")
+    talk.say(Frame(Kind.READY, payload=b"8"), ok(5))
+    assert (talk.channel.release, again.done, again.failure) == ("8", True, None)

@@ -116,6 +116,16 @@ def test_what_the_agent_says_has_the_numbers_of_its_source():
     ]
 
 
+def test_an_agent_that_is_not_there_refuses_what_wants_an_answer():
+    request = agent.read_file(3, 7, "/a").to_bytes()
+    answer = agent.refusal(request, agent.Failure(112, "it is off"))
+    assert agent.parse_frames(answer) == (
+        [Frame(Kind.ERROR, 3, 7, b"\x70\0\0\0it is off")],
+        b"",
+    )
+    assert agent.refusal(agent.signal(7, 9).to_bytes(), agent.Failure(112, "it is off")) == b""
+
+
 @given(frame=frames)
 def test_a_frame_survives_the_way_there_and_back(frame):
     assert agent.parse_frames(frame.to_bytes()) == ([frame], b"")
