@@ -27,6 +27,7 @@ from typing import Any
 TIMEOUT_S = 5
 MOST_STATES = 100_000  # of the register at one instant; more would take too long
 NEVER_NS = 2**63
+SHOWN_BEFORE = 3  # operations that explain why another one is wrong
 
 
 @dataclass(frozen=True)
@@ -232,9 +233,9 @@ def report(journal: Journal, done: list[Operation], wrong: Operation | None) -> 
         lines.append(f"doubled: {journal.doubled[0]}")
     if wrong:
         lines.append(f"no order explains: {wrong}")
-        before = [one for one in register if one.kind == "write" and one.end_ns < wrong.begin_ns]
-        if before:
-            lines.append(f"written before it: {max(before, key=lambda one: one.end_order)}")
+        before = [one for one in register if one.end_order < wrong.begin_order]
+        for one in sorted(before, key=lambda one: one.end_order)[-SHOWN_BEFORE:]:
+            lines.append(f"       before it: {one}")
     return "\n".join(lines)
 
 

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -39,7 +40,6 @@ ABOUT_KERNELS = {"kernel-mix"}
 
 SHORTER_NS = {"ospf-ring": 71 * SECOND_NS}
 """Stop times instead of the examples' own; the demo shows the whole hour."""
-
 
 LAB_FILES = sorted(str(path.relative_to(EXAMPLES)) for path in EXAMPLES.glob("*/*.yaml"))
 
@@ -122,6 +122,37 @@ def test_an_example_says_the_same_when_every_node_has_a_kernel_of_its_own(
     ]
     difference = compare_runs(one.path, two.path)
     assert difference is None, difference.describe()
+
+
+HISTORY_CHECK = "no acknowledged write is lost, and the register is linearizable"
+
+
+def lost_of(session):
+    """How many acknowledged writes the history checker of redis-failover found lost."""
+    output = session.path / "nodes" / "bob" / f"{HISTORY_CHECK}.stdout"
+    return int(re.search(r"lost +(\d+)$", output.read_text(), re.MULTILINE).group(1))
+
+
+def test_redis_as_it_comes_loses_acknowledged_writes(kernel_path, need_program, tmp_path):
+    need_program("redis-check-rdb")
+    path = EXAMPLES / "redis-failover" / "unsafe.yaml"
+    session = run_file(path, "redis-failover", kernel_path, tmp_path / "run")
+    assert session.state == "failed"
+    assert [check.name for check in session.checks if not check.passed] == [HISTORY_CHECK]
+    assert lost_of(session) > 100
+
+
+def test_redis_that_asks_for_replicas_loses_no_more_than_two_seconds_of_writes(
+    kernel_path, need_program, tmp_path
+):
+    need_program("redis-check-rdb")
+    shutil.copytree(EXAMPLES / "redis-failover", tmp_path / "lab")
+    path = tmp_path / "lab" / "lab.yaml"
+    path.write_text(path.read_text().replace(" --wait 1", ""))
+    session = run_file(path, "redis-failover", kernel_path, tmp_path / "run")
+    assert [check.name for check in session.checks if not check.passed] == [HISTORY_CHECK]
+    # a client adds ten numbers a second
+    assert 0 < lost_of(session) <= 30
 
 
 @pytest.fixture(scope="module")

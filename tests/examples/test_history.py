@@ -272,7 +272,7 @@ def test_the_table_names_the_first_loss_and_the_status_tells_of_it(history, tmp_
         "first lost: add 1 by a, 0.000 s to 0.001 s; read at 0.020 s\n"
         "last lost: add 1 by a, 0.000 s to 0.001 s\n"
         "no order explains: read None by b, 0.010 s to 0.011 s\n"
-        "written before it: write 2 by a, 0.002 s to 0.003 s\n"
+        "       before it: write 2 by a, 0.002 s to 0.003 s\n"
     )
 
 
