@@ -234,8 +234,8 @@ def report(journal: Journal, done: list[Operation], wrong: Operation | None) -> 
     if wrong:
         lines.append(f"no order explains: {wrong}")
         before = [one for one in register if one.end_order < wrong.begin_order]
-        for one in sorted(before, key=lambda one: one.end_order)[-SHOWN_BEFORE:]:
-            lines.append(f"       before it: {one}")
+        before.sort(key=lambda one: one.end_order)
+        lines += [f"       before it: {one}" for one in before[-SHOWN_BEFORE:]]
     return "\n".join(lines)
 
 

@@ -126,8 +126,8 @@ class Faults:
                 fabric.partition(key, groups)
             case NodePause(node):
                 self._world.node(node).machine.pause(key)
-                for one in self._theirs(node):
-                    one.node_paused(key, fault.name, goes_on=fault.for_ns is not None)
+                for process in self._theirs(node):
+                    process.node_paused(key, fault.name, goes_on=fault.for_ns is not None)
             case NodeOff(node, wipe):
                 self._power_off(fault, node, wipe=wipe)
             case ProcessFault():
@@ -144,8 +144,8 @@ class Faults:
                 self._world.fabric.release(key)
             case NodePause(node):
                 self._world.node(node).machine.resume(key)
-                for one in self._theirs(node):
-                    one.node_goes_on(key)
+                for process in self._theirs(node):
+                    process.node_goes_on(key)
             case NodeOff(node):
                 yield from self._power_on(key, self._world.node(node))
             case ProcessFault(action=ProcessAction.STOP) as action:
