@@ -161,9 +161,10 @@ def suites(arguments: argparse.Namespace, logs: Path) -> dict[str, Callable[[], 
         topotests = arguments.topotests.resolve()
         for name in TOPOTESTS:
             jobs[name] = lambda n=name: topotest(n, topotests, kernel, logs / f"{n}.log")
-    tree = kernel_tree(arguments.kernel)
     for name in SELFTESTS:
-        jobs[name] = lambda n=name: selftest(n, tree, kernel, logs / f"{n}.log")
+        jobs[name] = lambda n=name: selftest(
+            n, kernel_tree(arguments.kernel), kernel, logs / f"{n}.log"
+        )
     if arguments.only:
         return {name: job for name, job in jobs.items() if name in arguments.only}
     return jobs

@@ -272,6 +272,53 @@ def test_a_process_whose_time_comes_while_its_node_is_off_begins_when_it_is_on(r
     assert starts == [(0, "done"), (4000, "late")]
 
 
+@pytest.mark.parametrize(
+    "restart",
+    [
+        at(2, ProcessFault("a", "tick", ProcessAction.RESTART), "again"),
+        at(2, ProcessFault("a", "tick", ProcessAction.KILL), "again", lasts=1),
+        at(0.5, ProcessFault("a", "tick", ProcessAction.KILL), "again", lasts=2),
+    ],
+    ids=["restart", "kill", "killed before"],
+)
+def test_a_life_that_is_due_while_its_node_is_paused_begins_when_it_goes_on(run, restart):
+    outcomes, listener = run(
+        at(1, NodePause("a"), "pause", lasts=3),
+        restart,
+        processes=(
+            ProcessSpec("tick", "a", TICK, expect=RUNNING),
+            ProcessSpec("late", "a", TICK, start_ns=3 * SECOND_NS, expect=RUNNING),
+        ),
+        seconds=6,
+    )
+    assert checks(outcomes) == {"tick": True, "late": True}
+    starts = [
+        (time_ns // 1_000_000, fields["process"])
+        for time_ns, kind, _, fields in listener.events
+        if kind == "process-start"
+    ]
+    assert sorted(starts) == [(0, "tick"), (4000, "late"), (4000, "tick.2")]
+
+
+@pytest.mark.parametrize(
+    ("action", "lasts", "start_ms"),
+    [(NodePause("a"), None, []), (NodeOff("a"), 1, [3000])],
+    ids=["paused for good", "booted unpaused"],
+)
+def test_a_life_that_is_due_in_a_pause_waits_for_its_end_or_for_a_boot(
+    run, action, lasts, start_ms
+):
+    outcomes, listener = run(
+        at(0, NodePause("a"), "pause"),
+        at(2, action, "more", lasts=lasts),
+        processes=(ProcessSpec("late", "a", TICK, start_ns=SECOND_NS, expect=RUNNING),),
+        seconds=5,
+    )
+    assert checks(outcomes) == {"late": True}
+    starts = [time_ns for time_ns, kind, _, _ in listener.events if kind == "process-start"]
+    assert [time_ns // 1_000_000 for time_ns in starts] == start_ms
+
+
 def test_a_process_that_is_killed_while_its_node_is_off_comes_back_with_the_later(run):
     outcomes, listener = run(
         at(1, NodeOff("a"), "off", lasts=2),

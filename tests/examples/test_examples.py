@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -29,6 +30,7 @@ PROGRAMS = {
     "kernel-mix": ["iperf3"],
     "nat-and-firewall": ["nft"],
     "ospf-ring": ["zebra", "ospfd", "vtysh"],
+    "redis-failover": ["redis-check-rdb"],
     "tcp-over-bad-link": ["iperf3"],
 }
 """What each example runs that not every machine has."""
@@ -39,13 +41,19 @@ ABOUT_KERNELS = {"kernel-mix"}
 SHORTER_NS = {"ospf-ring": 71 * SECOND_NS}
 """Stop times instead of the examples' own; the demo shows the whole hour."""
 
+LAB_FILES = sorted(str(path.relative_to(EXAMPLES)) for path in EXAMPLES.glob("*/*.yaml"))
+
 
 def lab_file(name):
     return EXAMPLES / name / "lab.yaml"
 
 
-def run(name, kernel_path, output, *, seed_change=0, own=False, parallel=None):
-    spec = read_spec(lab_file(name))
+def run(name, kernel_path, output, **changes):
+    return run_file(lab_file(name), name, kernel_path, output, **changes)
+
+
+def run_file(path, name, kernel_path, output, *, seed_change=0, own=False, parallel=None):
+    spec = read_spec(path)
     spec = replace(
         spec,
         seed=spec.seed + seed_change,
@@ -65,10 +73,10 @@ def test_every_example_is_known_here():
     assert sorted(path.parent.name for path in EXAMPLES.glob("*/lab.yaml")) == sorted(PROGRAMS)
 
 
-@pytest.mark.parametrize("name", sorted(PROGRAMS))
+@pytest.mark.parametrize("name", LAB_FILES)
 def test_an_editor_finds_nothing_wrong_in_an_example(name):
     schema = REPOSITORY / "src" / "windtunnel" / "model" / "lab.schema.json"
-    document = yaml.safe_load(lab_file(name).read_text())
+    document = yaml.safe_load((EXAMPLES / name).read_text())
     jsonschema.Draft202012Validator(json.loads(schema.read_text())).validate(document)
 
 
@@ -114,6 +122,37 @@ def test_an_example_says_the_same_when_every_node_has_a_kernel_of_its_own(
     ]
     difference = compare_runs(one.path, two.path)
     assert difference is None, difference.describe()
+
+
+HISTORY_CHECK = "no acknowledged write is lost, and the register is linearizable"
+
+
+def lost_of(session):
+    """How many acknowledged writes the history checker of redis-failover found lost."""
+    output = session.path / "nodes" / "bob" / f"{HISTORY_CHECK}.stdout"
+    return int(re.search(r"lost +(\d+)$", output.read_text(), re.MULTILINE).group(1))
+
+
+def test_redis_as_it_comes_loses_acknowledged_writes(kernel_path, need_program, tmp_path):
+    need_program("redis-check-rdb")
+    path = EXAMPLES / "redis-failover" / "unsafe.yaml"
+    session = run_file(path, "redis-failover", kernel_path, tmp_path / "run")
+    assert session.state == "failed"
+    assert [check.name for check in session.checks if not check.passed] == [HISTORY_CHECK]
+    assert lost_of(session) > 100
+
+
+def test_redis_that_asks_for_replicas_loses_no_more_than_two_seconds_of_writes(
+    kernel_path, need_program, tmp_path
+):
+    need_program("redis-check-rdb")
+    shutil.copytree(EXAMPLES / "redis-failover", tmp_path / "lab")
+    path = tmp_path / "lab" / "lab.yaml"
+    path.write_text(path.read_text().replace(" --wait 1", ""))
+    session = run_file(path, "redis-failover", kernel_path, tmp_path / "run")
+    assert [check.name for check in session.checks if not check.passed] == [HISTORY_CHECK]
+    # a client adds ten numbers a second
+    assert 0 < lost_of(session) <= 30
 
 
 @pytest.fixture(scope="module")

@@ -126,6 +126,8 @@ class Faults:
                 fabric.partition(key, groups)
             case NodePause(node):
                 self._world.node(node).machine.pause(key)
+                for process in self._theirs(node):
+                    process.node_paused(key, fault.name, goes_on=fault.for_ns is not None)
             case NodeOff(node, wipe):
                 self._power_off(fault, node, wipe=wipe)
             case ProcessFault():
@@ -142,6 +144,8 @@ class Faults:
                 self._world.fabric.release(key)
             case NodePause(node):
                 self._world.node(node).machine.resume(key)
+                for process in self._theirs(node):
+                    process.node_goes_on(key)
             case NodeOff(node):
                 yield from self._power_on(key, self._world.node(node))
             case ProcessFault(action=ProcessAction.STOP) as action:
@@ -181,9 +185,10 @@ class Faults:
 
     def _power_off(self, fault: Fault, node: str, *, wipe: bool) -> None:
         """Cut a node's power; what it takes with it waits for its return."""
-        theirs = [one for (where, _), one in self._processes.items() if where == node]
-        alive = [one for one in theirs if one.can_be_kept_down]
+        alive = [one for one in self._theirs(node) if one.can_be_kept_down]
         self._world.node(node).machine.power_off(_key(fault), wipe=wipe)
+        for one in self._theirs(node):
+            one.node_lost_power()
         for one in alive:
             one.keep_down(_key(fault), fault.name, comes_back=fault.for_ns is not None)
 
@@ -203,9 +208,8 @@ class Faults:
                 if result is None or not result.ok:
                     failure = process.failure or exec_failed(node.name, command, result)
                     break
-        for (where, _), one in self._processes.items():
-            if where == node.name:
-                one.release(key)
+        for one in self._theirs(node.name):
+            one.release(key)
         if failure is not None:
             raise failure
 
@@ -221,6 +225,10 @@ class Faults:
         yield Wait(condition=lambda: not process.running)
         if action.action is ProcessAction.RESTART:
             process.release(key)
+
+    def _theirs(self, node: str) -> list[LabProcess]:
+        """The processes of a node."""
+        return [one for (where, _), one in self._processes.items() if where == node]
 
     def _process(self, action: ProcessFault) -> LabProcess:
         found = self._processes.get((action.node, action.process))

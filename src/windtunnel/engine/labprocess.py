@@ -2,7 +2,8 @@
 """A process of a lab's `run`, through all of its lives.
 
 Faults keep it down under their keys; it lives again when the last of them is
-undone. So a process that is killed while its node is off comes back once.
+undone. So a process that is killed while its node is off comes back once. A life
+that would begin while its node is paused begins when the node goes on.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ class LabProcess:
         self._due = False
         self._down_by: dict[Hashable, tuple[str, bool]] = {}  # name of the fault, comes back
         self._stopped_by: set[Hashable] = set()
+        self._paused_by: dict[Hashable, tuple[str, bool]] = {}  # its node, by the same words
+        self._waits = False  # its life is due, but its node is paused
 
     @property
     def running(self) -> bool:
@@ -34,18 +37,25 @@ class LabProcess:
     @property
     def settled(self) -> bool:
         """Whether it has ended, and no fault that is going to be undone will bring it back."""
-        coming = bool(self._down_by) and all(back for _, back in self._down_by.values())
+        holds = self._holds
+        coming = bool(holds) and all(back for _, back in holds)
         return self._due and not self.running and not coming
 
     @property
     def down_by(self) -> str:
         """The fault that keeps it down; empty if none does."""
-        return next((name for name, _ in self._down_by.values()), "")
+        return next((name for name, _ in self._holds), "")
 
     @property
     def can_be_kept_down(self) -> bool:
         """Whether it lives, or will: one that has ended by itself has ended."""
-        return self.running or bool(self._down_by) or not self._due
+        return self.running or bool(self._holds) or not self._due
+
+    @property
+    def _holds(self) -> list[tuple[str, bool]]:
+        """The name of each fault that keeps it from living, and whether that will end."""
+        paused = self._paused_by.values() if self._waits else ()
+        return [*self._down_by.values(), *paused]
 
     @property
     def failure(self) -> GuestError | None:
@@ -64,7 +74,10 @@ class LabProcess:
     def start(self) -> None:
         """Let it begin now that its time has come, or when nothing keeps it down any more."""
         self._due = True
-        if not self._down_by:
+        if self._down_by:
+            return
+        self._waits = bool(self._paused_by)
+        if not self._waits:
             spec = self.spec
             self._lives.append(self._node.begin(spec.command, env=dict(spec.env), name=spec.name))
 
@@ -92,6 +105,7 @@ class LabProcess:
         """
         self._down_by[key] = (fault, comes_back)
         self._stopped_by.clear()
+        self._waits = False
 
     def release(self, key: Hashable) -> None:
         """Let it live again, unless another fault keeps it down."""
@@ -113,6 +127,19 @@ class LabProcess:
             self._stopped_by.discard(key)
             if not self._stopped_by and self.running:
                 self._lives[-1].cont()
+
+    def node_paused(self, key: Hashable, fault: str, *, goes_on: bool) -> None:
+        """Begin no life until the node goes on; arguments as for `keep_down`."""
+        self._paused_by[key] = (fault, goes_on)
+
+    def node_goes_on(self, key: Hashable) -> None:
+        """Begin the life that was due while the node was paused, unless another pause lasts."""
+        if self._paused_by.pop(key, None) is not None and not self._paused_by and self._waits:
+            self.start()
+
+    def node_lost_power(self) -> None:
+        """Forget pauses: what has no power is not paused."""
+        self._paused_by.clear()
 
     def _running_life(self) -> Process:
         if not self.running:
