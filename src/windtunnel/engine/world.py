@@ -139,7 +139,7 @@ class World:
         for part in parts:
             check_needs(self._kernel_of(part, options), part, spec)
         _check_memory(sum(_memory_bytes(part) for part in parts))
-        if 1 < len(parts) and (self._lanes == 1 or len(parts) <= self._lanes):
+        if len(parts) > 1 and (self._lanes == 1 or len(parts) <= self._lanes):
             self._stay_with_guests(options)
         for at, part in enumerate(parts):
             boot = self._boot(part, options, at)
