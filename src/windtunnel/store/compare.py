@@ -36,6 +36,9 @@ INPUT_KEYS = ("lab", "seed", "kernel", "node_kernels", "stop_ns")
 RESULT_KEYS = ("state", "verdict", "finding")
 EQUAL_KEYS = INPUT_KEYS + RESULT_KEYS
 
+_LATER_KEYS = frozenset({"node_kernels"})
+"""Left out of a digest where a run has none, so that digests of older runs stay as they are."""
+
 EVENTS_BEFORE = 10
 OUTPUT = "output"
 """An event of this kind (fields: process, stream "stdout" or "stderr",
@@ -182,7 +185,8 @@ def digest_run(path: Path) -> str:
     """
     manifest = RunReader(path).manifest
     total = hashlib.sha256(_DIGEST_PREFIX)
-    total.update(hashlib.sha256(_json({key: manifest.get(key) for key in EQUAL_KEYS})).digest())
+    keys = [key for key in EQUAL_KEYS if manifest.get(key) or key not in _LATER_KEYS]
+    total.update(hashlib.sha256(_json({key: manifest.get(key) for key in keys})).digest())
     for name in compared_files(path):
         total.update(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest())
         content = hashlib.sha256()
