@@ -8,9 +8,8 @@ from dataclasses import replace
 import pytest
 
 import small_labs
-from windtunnel.engine import world as world_module
 from windtunnel.engine.session import SessionRequest, run_session
-from windtunnel.engine.volumes import NodeVolumes, device_name
+from windtunnel.engine.volumes import device_name
 from windtunnel.engine.world import World
 from windtunnel.errors import GuestError
 from windtunnel.model.fault import Fault, VolumeFault, VolumeMode
@@ -68,43 +67,6 @@ def start(kernel_path):
     return lambda spec: World(spec, small_labs.options(kernel_path))
 
 
-@pytest.fixture
-def start_with(start, monkeypatch):
-    """A function that starts a lab whose node has volumes that were there before."""
-
-    def do(spec, volumes):
-        monkeypatch.setattr(world_module, "NodeVolumes", lambda *_: volumes)
-        return start(spec)
-
-    return do
-
-
-class Kept(NodeVolumes):
-    """Volumes that outlive their world."""
-
-    def close(self):
-        """Wait for `really_close`."""
-
-    def really_close(self):
-        super().close()
-
-
-@pytest.fixture
-def kept(tmp_path):
-    """A function that makes volumes for a lab's one node."""
-    made = []
-
-    def make(spec):
-        folder = tmp_path / f"kept{len(made)}"
-        folder.mkdir()
-        made.append(Kept(spec.seed, spec.nodes[0], folder))
-        return made[-1]
-
-    yield make
-    for volumes in made:
-        volumes.really_close()
-
-
 def test_a_node_finds_its_volumes_before_its_files_and_commands(start):
     slow = VolumeSpec("slow", "/srv/deep/slow", 4_000_000, latency_ns=5_000_000)
     spec = lab(
@@ -133,40 +95,47 @@ def test_a_node_finds_its_volumes_before_its_files_and_commands(start):
     assert 10 * 5_008_192 <= took_ns[1] <= 10 * 5_008_192 + 1_000_000
 
 
-def test_a_write_that_was_flushed_survives_a_power_cut_and_others_do_at_random(start_with, kept):
-    def cut(spec):
-        volumes = kept(spec)
-        with start_with(spec, volumes) as world:
-            assert world.node("a").run(["python3", "-c", WRITER]).ok
-        losses = volumes.power_cut()["data"]
-        with start_with(spec, volumes) as world:
+def test_a_write_that_was_flushed_survives_a_power_cut_and_others_do_at_random(start):
+    def cut(seed):
+        with start(lab(seed=seed)) as world:
             node = world.node("a")
+            assert node.run(["python3", "-c", WRITER]).ok
+            node.power_off()
+            world.sleep("1 s")
+            node.power_on()
             assert node.read_file("/data/lasting") == b"l" * 100_000
             blocks = node.read_file("/data/blocks")
             assert node.run("ls /data").stdout.split() == ["blocks", "lasting", "lost+found"]
             checked = node.run("umount /data && e2fsck -f -n /dev/vda")
             assert checked.ok, checked.stdout
-        return losses, blocks
+            return blocks
 
-    losses, blocks = cut(lab())
+    blocks = cut(3)
     sectors = [set(blocks[at : at + 512]) for at in range(0, len(blocks), 512)]
     assert len(sectors) == 64 * 8
-    assert {b"o"[0], b"n"[0]} == set().union(*sectors)
     assert all(len(kinds) == 1 for kinds in sectors)  # a sector is never torn
-    assert min(losses.kept, losses.torn, losses.lost) > 5
-    assert (losses, blocks) == cut(lab())
-    assert blocks != cut(lab(seed=4))[1]
+    kinds = ["".join(chr(min(kinds)) for kinds in sectors[at : at + 8]) for at in range(0, 512, 8)]
+    torn = {f"{'n' * count}{'o' * (8 - count)}" for count in range(1, 8)}
+    fates = [kinds.count("n" * 8), kinds.count("o" * 8), sum(one in torn for one in kinds)]
+    assert sum(fates) == 64
+    assert min(fates) > 5
+    assert blocks == cut(3)
+    assert blocks != cut(4)
 
 
-def test_a_wiped_volume_is_formatted_anew(start_with, kept):
-    spec = lab()
-    volumes = kept(spec)
-    with start_with(spec, volumes) as world:
-        world.node("a").run("echo 1 > /data/x; sync")
-    volumes.power_cut()
-    volumes.wipe()
-    with start_with(spec, volumes) as world:
-        assert world.node("a").run("ls /data").stdout == "lost+found\n"
+def test_files_on_a_volume_are_as_they_were_and_new_ones_when_it_is_wiped(start):
+    volumes = (DATA, replace(DATA, name="deep", path="/data/deep"))
+    files = tuple(FileSpec(f"{path}/x", b"1") for path in ("/data", "/data/deep", "/root"))
+    look = "cat /data/x /data/deep/x /root/x; ls /data"
+    with start(lab(*volumes, files=files)) as world:
+        node = world.node("a")
+        assert node.run("echo 2 | tee /data/x /data/deep/x /root/x /data/y; sync").ok
+        node.power_off()
+        node.power_on()
+        assert node.run(look).stdout.split() == ["2", "2", "1deep", "lost+found", "x", "y"]
+        node.power_off(wipe=True)
+        node.power_on()
+        assert node.run(look).stdout.split() == ["111deep", "lost+found", "x"]
 
 
 def test_a_full_volume_takes_no_more_until_its_fault_is_over(start):
@@ -189,19 +158,19 @@ def test_a_full_volume_takes_no_more_until_its_fault_is_over(start):
         assert node.run("dd if=/dev/zero of=/data/new bs=1M count=8 conv=fsync").ok
 
 
-def test_a_volume_that_is_full_when_its_node_boots_stays_so(start_with, kept):
-    spec = lab(DATA, replace(DATA, name="other", path="/other"))
-    volumes = kept(spec)
-    with start_with(spec, volumes) as world:
-        world.node("a").machine.begin("it", FULL)
-    volumes.power_cut()
-    with pytest.raises(GuestError, match="node a: it is off, and nothing fills its volume"):
-        volumes.begin("it", replace(FULL, volume="other"), paused=False)
-    with start_with(spec, volumes) as world:
+def test_a_volume_that_is_full_when_its_node_boots_stays_so(start):
+    with start(lab(DATA, replace(DATA, name="other", path="/other"))) as world:
         node = world.node("a")
-        assert not node.run("echo x > /data/x").ok
+        node.machine.begin("it", FULL)
+        node.power_off()
+        with pytest.raises(GuestError, match="node a: it is off, and nothing fills its volume"):
+            node.machine.begin("it", replace(FULL, volume="other"))
+        node.power_on()
+        assert "No space left" in node.run("cp /etc/hosts /data/x").stderr
+        node.power_off()
         node.machine.end("it", FULL)
-        assert node.run("echo x > /data/x").ok
+        node.power_on()
+        assert node.run("cp /etc/hosts /data/x").ok
 
 
 def test_a_paused_node_is_not_waited_for(start):
@@ -232,19 +201,22 @@ def test_a_failing_volume_gives_its_programs_errors_and_makes_ext4_read_only(sta
         assert node.run("umount /data && mount /dev/vda /data && touch /data/newer").ok
 
 
-def test_a_volume_that_fails_at_boot_says_so(start_with, kept):
-    spec = lab()
-    volumes = kept(spec)
-    with start_with(spec, volumes):
-        pass
-    volumes.power_cut()
-    volumes.volumes[0].fail("it", on=True)
-    with pytest.raises(GuestError) as caught:
-        start_with(spec, volumes)
-    assert str(caught.value) == (
-        "node a: the volume data: mounting /dev/vda at /data: Input/output error\n"
-        "  its device fails; end that fault before the node boots"
-    )
+def test_a_volume_that_fails_at_boot_says_so(start):
+    with start(lab()) as world:
+        node = world.node("a")
+        node.power_off()
+        node.machine.begin("it", ERRORS)
+        with pytest.raises(GuestError) as caught:
+            node.power_on()
+        assert str(caught.value) == (
+            "node a: the volume data: mounting /dev/vda at /data: Input/output error\n"
+            "  its device fails; end that fault before the node boots"
+        )
+        # It is without its volume then, and boots again when that is well.
+        node.power_off()
+        node.machine.end("it", ERRORS)
+        node.power_on()
+        assert node.run("ls /data").stdout == "lost+found\n"
 
 
 @pytest.mark.parametrize(
@@ -302,13 +274,13 @@ def busy_lab():
     )
     load = (
         "import os, time\n"
-        "for n in range(300):\n"
+        "for n in range(80):\n"
         "    try:\n"
-        "        with open(f'/data/{n % 20}', 'w') as file:\n"
-        "            file.write('x' * 10 * n); file.flush(); os.fsync(file.fileno())\n"
+        "        with open(f'/data/{n % 7}', 'w') as file:\n"
+        "            file.write('x' * 99 * n); file.flush(); os.fsync(file.fileno())\n"
         "        print(n, time.time_ns())\n"
         "    except OSError as error: print(n, time.time_ns(), error)\n"
-        "    time.sleep(0.01)\n"
+        "    time.sleep(0.03)\n"
     )
     script = FileSpec("/opt/load.py", load.encode())
     return replace(
