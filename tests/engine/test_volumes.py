@@ -125,11 +125,11 @@ def test_a_write_that_was_flushed_survives_a_power_cut_and_others_do_at_random(s
 
 def test_files_on_a_volume_are_as_they_were_and_new_ones_when_it_is_wiped(start):
     volumes = (DATA, replace(DATA, name="deep", path="/data/deep"))
-    files = tuple(FileSpec(f"{path}/x", b"1") for path in ("/data", "/data/deep", "/root"))
-    look = "cat /data/x /data/deep/x /root/x; ls /data"
+    files = tuple(FileSpec(f"{path}/x", b"1") for path in ("/data", "/data/deep", "/opt"))
+    look = "cat /data/x /data/deep/x /opt/x; ls /data"
     with start(lab(*volumes, files=files)) as world:
         node = world.node("a")
-        assert node.run("echo 2 | tee /data/x /data/deep/x /root/x /data/y; sync").ok
+        assert node.run("echo 2 | tee /data/x /data/deep/x /opt/x /data/y; sync").ok
         node.power_off()
         node.power_on()
         assert node.run(look).stdout.split() == ["2", "2", "1deep", "lost+found", "x", "y"]
@@ -173,14 +173,17 @@ def test_a_volume_that_is_full_when_its_node_boots_stays_so(start):
         assert node.run("cp /etc/hosts /data/x").ok
 
 
-def test_a_paused_node_is_not_waited_for(start):
+def test_the_volume_of_a_paused_node_becomes_full_all_the_same(start):
     with start(lab()) as world:
         node = world.node("a")
         node.pause()
-        before_ns = world.now_ns
         node.machine.begin("it", FULL)
+        node.resume()
+        assert "No space left" in node.run("cp /etc/hosts /data/x").stderr
+        node.pause()
         node.machine.end("it", FULL)
-        assert world.now_ns == before_ns
+        node.resume()
+        assert node.run("cp /etc/hosts /data/x").ok
 
 
 def test_a_failing_volume_gives_its_programs_errors_and_makes_ext4_read_only(start):
