@@ -16,7 +16,10 @@ def test_a_node_gets_a_kernel_of_its_own_and_volumes():
         kernel="own",
         memory="64 MiB",
         kernel_words=["quiet"],
-        volumes={"data": {"size": "8 MB", "path": "/data"}},
+        volumes={
+            "data": {"size": "8 MB", "path": "/data"},
+            "slow": {"size": "8 MB", "path": "/slow", "latency": "5 ms"},
+        },
     )
     assert lab.spec().nodes == (
         NodeSpec("a"),
@@ -25,7 +28,10 @@ def test_a_node_gets_a_kernel_of_its_own_and_volumes():
             kernel="own",
             memory_bytes=64 << 20,
             kernel_words=("quiet",),
-            volumes=(VolumeSpec("data", "/data", 8_000_000),),
+            volumes=(
+                VolumeSpec("data", "/data", 8_000_000),
+                VolumeSpec("slow", "/slow", 8_000_000, latency_ns=5_000_000),
+            ),
         ),
     )
 

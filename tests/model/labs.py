@@ -134,8 +134,15 @@ def node_specs(draw, name, number):
         kernel=kernel,
         memory_bytes=draw(st.none() | st.integers(32 << 20, 1 << 40)) if kernel else None,
         kernel_words=("a=b", "1") if kernel and draw(st.booleans()) else (),
-        volumes=(VolumeSpec("data", "/data", draw(st.integers(1 << 20, 1 << 40))),)
-        if draw(st.booleans())
+        volumes=(
+            VolumeSpec(
+                "data",
+                "/data",
+                draw(st.integers(1 << 20, 1 << 40)),
+                latency_ns=draw(st.sampled_from([0, 1, 100_000, 5_000_000])),
+            ),
+        )
+        if kernel and draw(st.booleans())
         else (),
     )
 

@@ -168,7 +168,7 @@ def test_processes_volumes_and_own_kernels_are_hit_where_there_are_any(load):
         """
 name: x
 stop: 10 min
-nodes: {a: {kernel: own}, b: {volumes: {v: {size: 2 MB, path: /v}}}, c: }
+nodes: {a: {kernel: own}, b: {kernel: own, volumes: {v: {size: 2 MB, path: /v}}}, c: }
 run: [{node: c, name: p, cmd: p, start: 5 min}]
 faults:
   - random:
@@ -181,6 +181,8 @@ faults:
     assert words == {
         "a clock +1 s",
         "a drift 9 ppm",
+        "b clock +1 s",
+        "b drift 9 ppm",
         "b errors v",
         "b full v",
         "c kill p",

@@ -6,7 +6,7 @@ import pytest
 HEAD = """\
 name: x
 stop: 60 s
-nodes: {r1: {kernel: own}, r2: {volumes: {data: {size: 8 MB, path: /d}}}, r3: }
+nodes: {r1: {kernel: own}, r2: {kernel: own, volumes: {data: {size: 8 MB, path: /d}}}, r3: }
 links: [[r1, r2], [r2, r3]]
 run: [{node: r2, name: ospfd, cmd: ospfd, start: 5 s}]
 """
@@ -224,10 +224,10 @@ WRONG = {
         ],
     ),
     "a clock of a shared kernel": (
-        "{at: 5 s, node: r2, clock: +5 s}",
+        "{at: 5 s, node: r3, clock: +5 s}",
         [
             (
-                "lab.yaml:6:37: the node 'r2' shares its kernel, and a kernel has one wall "
+                "lab.yaml:6:37: the node 'r3' shares its kernel, and a kernel has one wall "
                 "clock\n"
                 "  give the node 'kernel: own'"
             )
@@ -575,42 +575,51 @@ WRONG_NODES = {
         ],
     ),
     "a volume without path": (
-        "{volumes: {data: {size: 1 MiB}}}",
-        [("lab.yaml:2:30: the key 'path' is missing in nodes.r1.volumes.data\n  add 'path: …'")],
+        "{kernel: own, volumes: {data: {size: 1 MiB}}}",
+        [("lab.yaml:2:43: the key 'path' is missing in nodes.r1.volumes.data\n  add 'path: …'")],
     ),
     "a volume at no path": (
-        "{volumes: {a: {size: 1 MiB, path: d}}}",
+        "{kernel: own, volumes: {a: {size: 1 MiB, path: d}}}",
         [
             (
-                "lab.yaml:2:47: 'd' is not an absolute path of a folder\n"
+                "lab.yaml:2:60: 'd' is not an absolute path of a folder\n"
                 "  write it like '/data', without '..' and '/' at its end"
             )
         ],
     ),
     "a volume that is too small": (
-        "{volumes: {a: {size: 1 kB, path: /d}}}",
-        [("lab.yaml:2:34: 1000 bytes are too few for a file system\n  give at least 1 MiB")],
+        "{kernel: own, volumes: {a: {size: 1 kB, path: /d}}}",
+        [("lab.yaml:2:47: 1000 bytes are too few for a file system\n  give at least 1 MiB")],
     ),
     "two volumes at one path": (
-        "{volumes: {a: {size: 1 MB, path: /d}, b: {size: 1 MiB, path: /d}}}",
+        "{kernel: own, volumes: {a: {size: 1 MB, path: /d}, b: {size: 1 MiB, path: /d}}}",
         [
-            ("lab.yaml:2:34: 1000000 bytes are too few for a file system\n  give at least 1 MiB"),
+            ("lab.yaml:2:47: 1000000 bytes are too few for a file system\n  give at least 1 MiB"),
             (
-                "lab.yaml:2:74: two volumes of the node 'r1' are at /d\n"
-                "  the other one is at lab.yaml:2:46; change one of the two"
+                "lab.yaml:2:87: two volumes of the node 'r1' are at /d\n"
+                "  the other one is at lab.yaml:2:59; change one of the two"
             ),
         ],
     ),
     "an unknown file system": (
-        "{volumes: {a: {size: 2 MB, path: /d, filesystem: ext3}}}",
-        [("lab.yaml:2:62: no file system 'ext3'\n  did you mean 'ext4'?")],
+        "{kernel: own, volumes: {a: {size: 2 MB, path: /d, filesystem: ext3}}}",
+        [("lab.yaml:2:75: no file system 'ext3'\n  did you mean 'ext4'?")],
     ),
     "a volume with a slash": (
-        "{volumes: {a/b: {size: 2 MB, path: /d}}}",
+        "{kernel: own, volumes: {a/b: {size: 2 MB, path: /d}}}",
         [
             (
-                "lab.yaml:2:24: 'a/b' cannot name a volume\n"
+                "lab.yaml:2:37: 'a/b' cannot name a volume\n"
                 "  use letters, digits, '-', '_' and '.', at most 32"
+            )
+        ],
+    ),
+    "a volume of a shared kernel": (
+        "{volumes: {a: {size: 2 MB, path: /d}}}",
+        [
+            (
+                "lab.yaml:2:23: the node 'r1' has volumes, and shares its kernel\n"
+                "  give it 'kernel: own', or leave them out"
             )
         ],
     ),

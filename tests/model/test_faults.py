@@ -32,7 +32,7 @@ S = 10**9
 HEAD = """\
 name: x
 stop: 60 s
-nodes: {r1: {kernel: own}, r2: {volumes: {data: {size: 8 MB, path: /d}}}, r3: }
+nodes: {r1: {kernel: own}, r2: {kernel: own, volumes: {data: {size: 8 MB, path: /d}}}, r3: }
 links: [[r1, r2], {endpoints: [r2, r3], delay: 10 ms}]
 run: [{node: r2, name: ospfd, cmd: ospfd}]
 steps: [{at: 20 s, link: r2-r3, set: {loss: 1%}}]

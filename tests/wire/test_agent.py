@@ -92,6 +92,13 @@ frames = st.builds(Frame, st.sampled_from(Kind), u16, u32, st.binary(max_size=64
         (agent.memory(2, 3, None), "04000000 0d00 0200 03000000 6d617800"),
         (agent.kill_all(2, 3), "00000000 0e00 0200 03000000"),
         (agent.node_off(2, 3, wipe=True), "04000000 0f00 0200 03000000 01000000"),
+        (agent.device(1, 2, "vda"), "04000000 1300 0100 02000000 76646100"),
+        (
+            agent.mount(1, 2, source="/a", path="/b", filesystem="c"),
+            "08000000 1400 0100 02000000 2f6100 2f6200 6300",
+        ),
+        (agent.fill(1, 2, "/b", on=True), "07000000 1500 0100 02000000 01000000 2f6200"),
+        (agent.fill(1, 2, "/b", on=False), "07000000 1500 0100 02000000 00000000 2f6200"),
         (agent.hand_over(2, 3, b"abcd"), "04000000 1000 0200 03000000 61626364"),
         (agent.step_clock(1, 3, -2), "08000000 1100 0100 03000000 feffffffffffffff"),
         (agent.drift_clock(1, 3, 200), "08000000 1200 0100 03000000 c800000000000000"),

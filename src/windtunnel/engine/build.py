@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Making a lab inside a booted guest, in as few conversations as possible.
 
-The order matters: nodes, their files and cables, sysctls (IPv6 reads them when
+The order matters: nodes, their volumes, their files and cables, sysctls (IPv6 reads them when
 an interface goes up), then addresses, impairments and interfaces.
 """
 
@@ -103,6 +103,7 @@ class LabSetup:
             return
         if self._part.node is None:
             self._make_nodes()
+        self._guest.mount_volumes()
         # Sent in this order, and done in this order; only then is anything waited for.
         replies = self._write_files()
         if self.spec.networks:
@@ -236,6 +237,7 @@ class LabSetup:
         replies += [
             agent.write_file(number, file.path, file.content, mode=file.mode, owner=file.owner)
             for file in node.files
+            if not self._guest.keeps_file(file.path)
         ]
         return [(node.name, "files", reply) for reply in replies]
 

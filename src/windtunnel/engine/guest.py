@@ -22,6 +22,7 @@ from windtunnel.engine.loop import Calendar
 from windtunnel.engine.parts import Port
 from windtunnel.engine.port import NetPort
 from windtunnel.engine.seat import Seat
+from windtunnel.engine.volumes import NodeVolumes
 from windtunnel.engine.waits import Waits
 from windtunnel.errors import GuestError, GuestLostError, HostError
 from windtunnel.machines import uml
@@ -57,6 +58,7 @@ class Boot:
         kernel_words: further words for its command line.
         ports: its interfaces whose cables leave it.
         machine: whether it is one node, and not many in one kernel.
+        volumes: of the node, which outlive the guest.
     """
 
     kernel: Path
@@ -71,6 +73,7 @@ class Boot:
     kernel_words: tuple[str, ...] = ()
     ports: tuple[Port, ...] = ()
     machine: bool = False
+    volumes: NodeVolumes | None = None
 
 
 class Guest:
@@ -110,11 +113,16 @@ class Guest:
             NetPort(calendar, self.seat, boot.scratch / uml.net_socket(port.device), port)
             for port in boot.ports
         )
+        if boot.volumes is not None:
+            boot.volumes.attach(calendar, self.seat, boot.scratch)
         self.agent = AgentChannel(send=self._send, now_ns=lambda: calendar.now_ns)
         self._process = self._launch(boot.seed)
 
     def cut_power(self) -> None:
-        """Kill it at the present instant: what was in its memory is gone."""
+        """Kill it at the present instant: what was in its memory is gone.
+
+        Its volumes stay as they are: whoever cuts the power tells them.
+        """
         self.stop()
         self._calendar.release(self.seat)
         self._process = None
@@ -141,6 +149,8 @@ class Guest:
         for port in self.ports:
             path = self._scratch / uml.net_socket(port.spec.device)
             port.boot(self.seat, path, up=port.plugged_in)
+        if boot.volumes is not None:
+            boot.volumes.attach(calendar, self.seat, self._scratch)
         self._process = self._launch(derive(boot.seed, "boot", str(self.boots)))
 
     def _connect_console(self) -> None:
@@ -158,6 +168,7 @@ class Guest:
             memory_bytes=boot.memory_bytes,
             spin_max_ns=boot.spin_max_ns,
             net_devices=len(boot.ports),
+            block_devices=0 if boot.volumes is None else len(boot.volumes.volumes),
             machine=boot.machine,
             extra=boot.kernel_words,
         )
@@ -176,6 +187,19 @@ class Guest:
         """The host's process id of its kernel."""
         assert self._process is not None, "it was started with the guest"
         return self._process.pid
+
+    def mount_volumes(self) -> None:
+        """Have its node find its volumes; once it is ready and its root is made.
+
+        Raises:
+            GuestError: its kernel or its root lacks what that needs.
+        """
+        if self._boot.volumes is not None:
+            self._boot.volumes.mount(self.agent, self._waits)
+
+    def keeps_file(self, path: str) -> bool:
+        """Whether a file of its node has outlived an earlier boot, and is not written anew."""
+        return self._boot.volumes is not None and self._boot.volumes.keep(path)
 
     @property
     def ready(self) -> bool:

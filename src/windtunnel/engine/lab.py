@@ -19,6 +19,7 @@ from windtunnel.model.check import check_spec
 from windtunnel.model.cpu import CpuSpec
 from windtunnel.model.impairment import Impairment
 from windtunnel.model.lab import (
+    VOLUME_LATENCY_NS,
     Endpoint,
     FileSpec,
     LabSpec,
@@ -106,7 +107,7 @@ class Lab:
             kernel: "shared" with other nodes, "own", or a version or path of its own.
             memory: of its own kernel, "128 MiB".
             kernel_words: further words for its own kernel's command line.
-            volumes: block devices: {"data": {"size": "64 MB", "path": "/data"}}.
+            volumes: of a kernel of its own: {"data": {"size": "64 MB", "path": "/data"}}.
 
         Raises:
             LabFileError: a quantity is none.
@@ -219,13 +220,18 @@ def _end(end: LabNode | str, addresses: tuple[str, ...] | None, impairment: Impa
 
 def _volume(name: str, settings: Mapping[str, str]) -> VolumeSpec:
     keys = {"size", "path"}
-    if not keys <= set(settings) <= keys | {"filesystem"}:
+    if not keys <= set(settings) <= keys | {"filesystem", "latency"}:
         raise UsageError(
             f"the volume {name!r} has {', '.join(sorted(settings)) or 'nothing'}",
             hint='write {"size": "64 MB", "path": "/data"}',
         )
-    size_bytes = parse_size(settings["size"])
-    return VolumeSpec(name, settings["path"], size_bytes, settings.get("filesystem", "ext4"))
+    return VolumeSpec(
+        name,
+        settings["path"],
+        parse_size(settings["size"]),
+        settings.get("filesystem", "ext4"),
+        parse_duration(settings["latency"]) if "latency" in settings else VOLUME_LATENCY_NS,
+    )
 
 
 def _draft(name: str, ends: Sequence[Endpoint], spec: LinkSpec | NetworkSpec) -> Draft:

@@ -22,7 +22,8 @@ from windtunnel.engine.machine import (
     ask,
     is_off,
 )
-from windtunnel.errors import GuestError, ImpossibleFaultError
+from windtunnel.engine.volumes import NodeVolumes
+from windtunnel.errors import GuestError
 from windtunnel.machines.agent import Reply
 from windtunnel.model.fault import ClockDrift, ClockStep, VolumeFault
 
@@ -43,6 +44,7 @@ class OwnMachine:
         *,
         number: int,
         make: Callable[[], None],
+        volumes: NodeVolumes,
     ) -> None:
         """Take over a running node.
 
@@ -53,6 +55,7 @@ class OwnMachine:
             guest: that it is; has the node's name.
             number: of the node for the agent.
             make: makes the node in the guest when that has booted again.
+            volumes: of the node.
         """
         self._world = world
         self._calendar = calendar
@@ -61,6 +64,7 @@ class OwnMachine:
         self._number = number
         self._make = make
         self._pauses = Pauses(world, guest.agent, fabric, guest.name, number)
+        self._volumes = volumes
         self._off_by: set[Hashable] = set()
         self._limits = MemoryLimits()
         self._stepped: dict[Hashable, tuple[int, int]] = {}  # boot, step in ns
@@ -101,15 +105,19 @@ class OwnMachine:
             self._limit_memory(limits)
         self._limits = limits
 
-    def power_off(self, key: Hashable, *, wipe: bool) -> None:  # noqa: ARG002 - nothing is kept
+    def power_off(self, key: Hashable, *, wipe: bool) -> None:
         """Kill its guest; its peers' cables lose their carrier at once.
 
-        Its files are in its memory, and so are gone whether it is wiped or not.
+        Its files are in its memory, and so are gone whether it is wiped or not, but for
+        those on its volumes.
         """
         if self.is_on:
             self._guest.cut_power()
+            self._volumes.power_cut()
             self._fabric.power(self._guest.name, on=False)
             self._pauses.forget()
+        if wipe:
+            self._volumes.wipe()
         self._off_by.add(key)
 
     def power_on(self, key: Hashable) -> int:
@@ -145,7 +153,7 @@ class OwnMachine:
         return True
 
     def begin(self, key: Hashable, action: OwnKernelAction) -> None:
-        """Set its clock, or let it drift; steps and drifts add up.
+        """Set its clock, or let it drift, or have a volume fail; steps and drifts add up.
 
         Raises:
             GuestError: it is off, or the kernel refuses it.
@@ -162,14 +170,10 @@ class OwnMachine:
                     del self._drifts[key]
                     raise
             case VolumeFault():
-                raise ImpossibleFaultError(
-                    "its volumes cannot fail yet",
-                    node=self._guest.name,
-                    time_ns=self._world.now_ns,
-                )
+                self._volumes.begin(key, action)
 
     def end(self, key: Hashable, action: OwnKernelAction) -> None:
-        """Set its clock back, or let it go as it did; a clock that has booted since is right."""
+        """Undo `begin`; a clock that has booted since is right."""
         match action:
             case ClockStep():
                 boot, step_ns = self._stepped.pop(key, (0, 0))
@@ -179,7 +183,7 @@ class OwnMachine:
                 if self._drifts.pop(key, None) is not None and self.is_on:
                     self._drift()
             case VolumeFault():
-                pass  # it has never begun
+                self._volumes.end(key, action)
 
     def _is_of(self, boot: int) -> bool:
         """Whether it is on since that boot."""

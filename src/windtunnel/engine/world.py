@@ -35,6 +35,7 @@ from windtunnel.engine.process import Duration, duration_ns
 from windtunnel.engine.recorder import NullRecorder, Recorder
 from windtunnel.engine.seat import Seat
 from windtunnel.engine.switch import bridge_switches
+from windtunnel.engine.volumes import NodeVolumes
 from windtunnel.engine.waits import Waits
 from windtunnel.errors import HostError, StateError
 from windtunnel.images.agent import ensure_initrd
@@ -126,6 +127,7 @@ class World:
         self._guests: list[Guest] = []
         self._nodes: dict[str, Node] = {}
         self._links: dict[str, Link] = {}
+        self._volumes: dict[str, NodeVolumes] = {}
         try:
             self._begin(options)
         except BaseException:
@@ -141,6 +143,11 @@ class World:
         _check_memory(sum(_memory_bytes(part) for part in parts))
         if len(parts) > 1 and (self._lanes == 1 or len(parts) <= self._lanes):
             self._stay_with_guests(options)
+        self._volumes = {
+            node.name: NodeVolumes(spec.seed, node, self._scratch.path)
+            for node in spec.nodes
+            if node.kernel is not None
+        }
         for at, part in enumerate(parts):
             boot = self._boot(part, options, at)
             self._guests.append(Guest(self._calendar, self._waits, part.name, boot))
@@ -203,6 +210,7 @@ class World:
             kernel_words=words,
             ports=part.ports,
             machine=node is not None,
+            volumes=None if node is None else self._volumes[node.name],
         )
 
     def _kernel_of(self, part: Part, options: WorldOptions) -> Kernel:
@@ -264,7 +272,13 @@ class World:
             )
         else:
             machine = OwnMachine(
-                self, self._calendar, self.fabric, guest, number=number, make=setup.make
+                self,
+                self._calendar,
+                self.fabric,
+                guest,
+                number=number,
+                make=setup.make,
+                volumes=self._volumes[spec.name],
             )
         return Node(self, guest.agent, self._recorder, spec=spec, number=number, machine=machine)
 
@@ -405,6 +419,8 @@ class World:
         for guest in self._guests:
             guest.stop()
         self._calendar.close()
+        for volumes in self._volumes.values():
+            volumes.close()
         if self._grants_log is not None:
             self._grants_log.close()
         self._scratch.close()

@@ -259,6 +259,20 @@ class AgentChannel:
         """Let the kernel's clocks drift; see `wire.agent.drift_clock`."""
         return self._ask(lambda number: wire.drift_clock(node, number, drift_ppm))
 
+    def device(self, node: int, name: str) -> Reply:
+        """Have a node see a block device; see `wire.agent.device`."""
+        return self._ask(lambda number: wire.device(node, number, name))
+
+    def mount(self, node: int, *, source: str, path: str, filesystem: str) -> Reply:
+        """Mount a device in a node; see `wire.agent.mount`."""
+        return self._ask(
+            lambda number: wire.mount(node, number, source=source, path=path, filesystem=filesystem)
+        )
+
+    def fill(self, node: int, path: str, *, on: bool) -> Reply:
+        """Fill a file system of a node, or empty it again; see `wire.agent.fill`."""
+        return self._ask(lambda number: wire.fill(node, number, path, on=on))
+
     def _ask(self, request: Callable[[int], Frame]) -> Reply:
         """Send a request that one answer ends."""
         number = next(self._numbers)

@@ -111,6 +111,8 @@ class FakeAgent:
                 self._ok(frame)
             case Kind.FREEZE | Kind.MEMORY | Kind.KILL_ALL | Kind.NODE_OFF | Kind.HAND_OVER:
                 self._fail_node(frame)
+            case Kind.DEVICE | Kind.MOUNT | Kind.FILL:
+                self._error(frame, errno.ENOENT, "the fake has no block devices")
             case Kind.RESIZE:
                 pass
             case Kind.POWER_OFF:

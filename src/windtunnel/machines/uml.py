@@ -35,6 +35,7 @@ class UmlOptions:
         memory_bytes: 32 MiB or more.
         spin_max_ns: see `SPIN_MAX_NS`; 0 switches the absorption rule off.
         net_devices: how many network devices it has.
+        block_devices: how many disks it has.
         machine: whether it is one machine: then it has no interfaces that nobody gave it.
         extra: further words for the kernel, for those who know.
     """
@@ -43,6 +44,7 @@ class UmlOptions:
     memory_bytes: int
     spin_max_ns: int = SPIN_MAX_NS
     net_devices: int = 0
+    block_devices: int = 0
     machine: bool = False
     extra: tuple[str, ...] = ()
 
@@ -50,6 +52,11 @@ class UmlOptions:
 def net_socket(device: int) -> str:
     """The name of a network device's socket."""
     return f"net{device}"
+
+
+def block_socket(device: int) -> str:
+    """The name of a disk's socket."""
+    return f"disk{device}"
 
 
 def arguments(options: UmlOptions) -> list[str]:
@@ -63,6 +70,7 @@ def arguments(options: UmlOptions) -> list[str]:
         "rdinit=/init",
         f"virtio_uml.device={CONSOLE_SOCKET}:3",
         *_net_words(options.net_devices),
+        *(f"virtio_uml.device={block_socket(one)}:2" for one in range(options.block_devices)),
         "con=null",
         "con0=null,fd:1",
         "seccomp=on",

@@ -38,6 +38,7 @@ from windtunnel.model.impairment import (
     Red,
 )
 from windtunnel.model.lab import (
+    VOLUME_LATENCY_NS,
     CaptureSpec,
     Command,
     Endpoint,
@@ -126,7 +127,11 @@ def _cpu(cpu: CpuSpec) -> Part:
 
 def _volume(volume: VolumeSpec) -> Part:
     part: Part = {"size": size_text(volume.size_bytes), "path": volume.path}
-    return part if volume.filesystem == "ext4" else {**part, "filesystem": volume.filesystem}
+    if volume.filesystem != "ext4":
+        part["filesystem"] = volume.filesystem
+    if volume.latency_ns != VOLUME_LATENCY_NS:
+        part["latency"] = duration_text(volume.latency_ns)
+    return part
 
 
 def _file(file: FileSpec) -> Part | str:

@@ -58,6 +58,12 @@ def kernel_problems(node: NodeSpec, path: Path) -> Iterator[Problem]:
 
 def volume_problems(node: NodeSpec, path: Path) -> Iterator[Problem]:
     """Find what is wrong with a node's volumes."""
+    if node.volumes and node.kernel is None:
+        yield Problem(
+            (*path, "volumes"),
+            f"the node {node.name!r} has volumes, and shares its kernel",
+            "give it 'kernel: own', or leave them out",
+        )
     at: dict[str, Path] = {}
     for volume in node.volumes:
         where: Path = (*path, "volumes", volume.name)

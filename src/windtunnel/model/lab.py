@@ -230,6 +230,10 @@ OWN_MEMORY_BYTES = 128 << 20
 """What a kernel of a node's own gets; pages that it never touches cost the host nothing."""
 
 
+VOLUME_LATENCY_NS = 100_000
+"""How long a volume takes to answer unless the lab says otherwise: a fast disk's 100 us."""
+
+
 @dataclass(frozen=True, slots=True)
 class VolumeSpec:
     """A block device of a node, with a file system that it finds mounted.
@@ -239,12 +243,14 @@ class VolumeSpec:
         path: absolute, in the node: where it is mounted.
         size_bytes: of the device.
         filesystem: one of `windtunnel.model.kernelcheck.FILESYSTEMS`.
+        latency_ns: what it takes for each batch of requests, beside their transfer.
     """
 
     name: str
     path: str
     size_bytes: int
     filesystem: str = "ext4"
+    latency_ns: int = VOLUME_LATENCY_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +269,7 @@ class NodeSpec:
             lab's version for this node alone, anything else names its version or path.
         memory_bytes: of its own kernel; None is `OWN_MEMORY_BYTES`.
         kernel_words: further words for its own kernel's command line.
-        volumes: its block devices.
+        volumes: its block devices; only with a kernel of its own.
     """
 
     name: str

@@ -183,7 +183,7 @@ def _nodes(
                 memory_bytes=merged.memory_bytes,
                 kernel_words=tuple(merged.kernel_words),
                 volumes=tuple(
-                    VolumeSpec(volume, part.path, part.size, part.filesystem)
+                    VolumeSpec(volume, part.path, part.size, part.filesystem, part.latency)
                     for volume, part in merged.volumes.items()
                 ),
             )

@@ -64,6 +64,9 @@ class VolumePart(Part):
     size: Size = Field(description="Of the device.")
     path: str = Field(description="Where it is mounted.", examples=["/data"])
     filesystem: str = Field(default="ext4", description="What is on it: ext4.")
+    latency: Duration = Field(
+        default=100_000, description="How long it takes to answer.", examples=["5 ms"]
+    )
 
 
 class NodeBody(Part):

@@ -54,6 +54,9 @@ class Kind(IntEnum):
     HAND_OVER = 16
     STEP_CLOCK = 17
     DRIFT_CLOCK = 18
+    DEVICE = 19
+    MOUNT = 20
+    FILL = 21
 
     READY = 64
     OK = 65
@@ -367,6 +370,32 @@ def refusal(request: bytes, failure: Failure) -> bytes:
         return b""
     payload = _U32.pack(failure.errno) + failure.text.encode()
     return Frame(Kind.ERROR, frame.node, frame.number, payload).to_bytes()
+
+
+def device(node: int, number: int, name: str) -> Frame:
+    """Have a node see a block device in its /dev; answered by OK, or ERROR if there is none.
+
+    Payload: string, the kernel's name of it: "vda".
+    """
+    return Frame(Kind.DEVICE, node, number, _string(name))
+
+
+def mount(node: int, number: int, *, source: str, path: str, filesystem: str) -> Frame:
+    """Mount a device in a node, at a folder that is made; answered by OK or ERROR.
+
+    Payload: string device, string path, string type of the file system.
+    """
+    payload = _string(source) + _string(path) + _string(filesystem)
+    return Frame(Kind.MOUNT, node, number, payload)
+
+
+def fill(node: int, number: int, path: str, *, on: bool) -> Frame:
+    """Take all that is free of the file system at a path, or give it back; OK or ERROR.
+
+    A file without a name has it, which the agent holds open: no program sees it,
+    and it is gone with the kernel. Payload: u32, 1 or 0, string path.
+    """
+    return Frame(Kind.FILL, node, number, _U32.pack(on) + _string(path))
 
 
 @dataclass(frozen=True, slots=True)

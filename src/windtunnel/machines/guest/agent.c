@@ -78,6 +78,15 @@ static void handle(const struct header *request, char *payload)
 	case DRIFT_CLOCK:
 		drift_clock(request, &reader);
 		break;
+	case DEVICE:
+		show_device(request, &reader);
+		break;
+	case MOUNT:
+		mount_volume(request, &reader);
+		break;
+	case FILL:
+		fill_volume(request, &reader);
+		break;
 	case POWER_OFF:
 		sync();
 		reboot(RB_POWER_OFF);

@@ -40,7 +40,7 @@
 enum kind {
 	NODE_ADD = 1, SPAWN, INPUT, INPUT_END, SIGNAL, WRITE_FILE, READ_FILE,
 	SYSCTL, RESIZE, POWER_OFF, NETLINK, FREEZE, MEMORY, KILL_ALL, NODE_OFF,
-	HAND_OVER, STEP_CLOCK, DRIFT_CLOCK,
+	HAND_OVER, STEP_CLOCK, DRIFT_CLOCK, DEVICE, MOUNT, FILL,
 	READY = 64, OK, ERROR, OUTPUT, ERROR_OUTPUT, EXIT,
 };
 
@@ -158,6 +158,8 @@ void send_signal(struct process *process, uint32_t signal_number);
 void resize(struct process *process, struct reader *reader);
 
 /* files.c */
+int open_in(struct node *node, const char *path, int flags, int mode);
+void make_parents(struct node *node, const char *path);
 void write_file(const struct header *request, struct reader *reader);
 void read_file(const struct header *request, struct reader *reader);
 
@@ -165,6 +167,11 @@ void read_file(const struct header *request, struct reader *reader);
 void set_sysctls(const struct header *request, struct reader *reader);
 void configure_network(const struct header *request, struct reader *reader);
 void hand_over(const struct header *request, struct reader *reader);
+
+/* volume.c */
+void show_device(const struct header *request, struct reader *reader);
+void mount_volume(const struct header *request, struct reader *reader);
+void fill_volume(const struct header *request, struct reader *reader);
 
 /* capture.c */
 int capture(int count, char **arguments);

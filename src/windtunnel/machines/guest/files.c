@@ -2,7 +2,8 @@
 /* Files of nodes. */
 #include "agent.h"
 
-static int open_in(struct node *node, const char *path, int flags, int mode)
+/* As open(2) below a node's root, whatever links its path goes through. */
+int open_in(struct node *node, const char *path, int flags, int mode)
 {
 	struct open_how how = { .flags = flags | O_CLOEXEC,
 				.mode = flags & O_CREAT ? mode : 0,
@@ -11,7 +12,8 @@ static int open_in(struct node *node, const char *path, int flags, int mode)
 	return syscall(SYS_openat2, node->root, path, &how, sizeof(how));
 }
 
-static void make_parents(struct node *node, const char *path)
+/* Make the folders that a path of a node goes through. */
+void make_parents(struct node *node, const char *path)
 {
 	char part[4096];
 	size_t length = strlen(path), at;
