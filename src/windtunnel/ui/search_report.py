@@ -69,7 +69,8 @@ class SearchReport:
         """One failure of each kind; none if the search was cut short."""
         if self.cut_short is not None:
             return []
-        return list({one.failure: one for one in reversed(self.found)}.values())[::-1]
+        first = {one.failure: one for one in reversed(self.found)}
+        return sorted(first.values(), key=lambda one: one.seed)
 
     def shrunk_of(self, found: Found) -> Shrunk | None:
         """What a failure was shrunk to; None if it was not tried, or not to its end."""
