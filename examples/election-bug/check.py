@@ -14,12 +14,12 @@ LAB_TIME = (time.time() - time.monotonic()) % 86400
 
 def leaders(reads, _writes):
     """Two replicas must not lead at the same time."""
-    last = {}  # of each replica: when the latest lease that it told of begins and ends
+    until = {}  # when the latest lease that each replica told of ends
     for node, _, _, begin, end in sorted(reads, key=lambda read: read[3]):
-        for other, (other_begin, other_end) in last.items():
+        for other, other_end in until.items():
             if other != node and begin < other_end:
                 return f"{other} led until {other_end:.3f} s, and {node} from {begin:.3f} s on"
-        last[node] = begin, end
+        until[node] = end
     return None
 
 

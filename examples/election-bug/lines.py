@@ -21,9 +21,10 @@ class Connection:
 
     def flush(self):
         try:
-            self.unsent = self.unsent[self.sock.send(self.unsent) :]
+            sent = self.sock.send(self.unsent)
         except BlockingIOError:
-            pass  # not connected yet, or the other side does not read
+            sent = 0  # not connected yet, or the other side does not read
+        self.unsent = self.unsent[sent:]
 
 
 class Lines:

@@ -147,7 +147,7 @@ class _Pool:
     def _begin(self, trial: Trial) -> None:
         options = self._request.options
         path = self._path(trial.number)
-        self._running[trial.number] = Child(lambda: _run(trial.lab(), options, path))
+        self._running[trial.number] = Child(lambda: _run(trial.lab, options, path))
 
     def _finish(self, number: int) -> None:
         told = self._running.pop(number).result()
@@ -176,8 +176,9 @@ class _Pool:
 # ---- in the run's own process ----
 
 
-def _run(spec: LabSpec, options: WorldOptions, path: Path) -> dict[str, Any]:
+def _run(lab: Callable[[], LabSpec], options: WorldOptions, path: Path) -> dict[str, Any]:
     try:
+        spec = lab()
         session = run_session(SessionRequest(spec, options, spec.source or None, output=path))
     except WindtunnelError as error:
         return _told_error(error)
