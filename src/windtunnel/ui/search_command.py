@@ -37,6 +37,28 @@ EPILOG = examples(
     "windtunnel search lab.yaml --json | jq .failures[0].shrunk.repeat",
 )
 
+SeedsOption = Annotated[
+    str, typer.Option(metavar="FIRST..LAST", help="The seeds to try, in this order.")
+]
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="How many runs at the same time; the result is the same. "
+        "Default: one for each processor.",
+    ),
+]
+StopAfterOption = Annotated[
+    int, typer.Option(min=1, metavar="K", help="So many seeds that fail are enough.")
+]
+NoShrinkOption = Annotated[
+    bool, typer.Option("--no-shrink", help="Leave the failures as they are.")
+]
+TrialsOption = Annotated[
+    int, typer.Option(min=1, metavar="N", help="Try so many smaller labs at most.")
+]
+
 _SEEDS = re.compile(r"([0-9]+)(?:\.\.([0-9]+))?")
 _SEED_LIMIT = 1 << 64
 
@@ -44,27 +66,11 @@ _SEED_LIMIT = 1 << 64
 def search(
     lab: LabArgument,
     *,
-    seeds: Annotated[
-        str, typer.Option(metavar="FIRST..LAST", help="The seeds to try, in this order.")
-    ] = "1..1000",
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="How many runs at the same time; the result is the same. "
-            "Default: one for each processor.",
-        ),
-    ] = None,
-    stop_after: Annotated[
-        int, typer.Option(min=1, metavar="K", help="So many seeds that fail are enough.")
-    ] = 1,
-    no_shrink: Annotated[
-        bool, typer.Option("--no-shrink", help="Leave the failures as they are.")
-    ] = False,
-    trials: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Try so many smaller labs at most.")
-    ] = 200,
+    seeds: SeedsOption = "1..1000",
+    jobs: JobsOption = None,
+    stop_after: StopAfterOption = 1,
+    no_shrink: NoShrinkOption = False,
+    trials: TrialsOption = 200,
     kernel: KernelOption = None,
     stop: StopOption = None,
     runs: RunsOption = RUNS,
