@@ -26,6 +26,7 @@ SECOND_NS = 1_000_000_000
 
 PROGRAMS = {
     "bgp-three-as": ["zebra", "bgpd", "vtysh"],
+    "election-bug": ["python3"],
     "ipv6-slaac": ["radvd"],
     "kernel-mix": ["iperf3"],
     "nat-and-firewall": ["nft"],

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from windtunnel.errors import HostError, LabFileError
@@ -28,11 +29,49 @@ def read_spec(path: Path, *, seed: int | None = None, stop_ns: int | None = None
         LabFileError: it is not there, or not text.
         HostError: it cannot be read.
     """
-    folder = path.parent
+    return LabFile(path).spec(seed=seed, stop_ns=stop_ns)
 
-    def read(name: str) -> bytes:
-        return (folder / name).read_bytes()
 
+class LabFile:
+    """A lab file, for one lab after the other: each file is read once, whatever is edited."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the lab file.
+
+        Raises:
+            LabFileError: it is not there, or not text.
+            HostError: it cannot be read.
+        """
+        self._path = path
+        self._text = read_text(path)
+        self._read = functools.cache(_reader(path.parent))
+        self._list_directory = functools.cache(_lister(path.parent))
+
+    def spec(self, *, seed: int | None = None, stop_ns: int | None = None) -> LabSpec:
+        """Give the lab.
+
+        Args:
+            seed: used instead of the file's.
+            stop_ns: used instead of the file's.
+
+        Raises:
+            LabFileErrors: it is wrong; every mistake with its place.
+        """
+        return load_lab(
+            self._text,
+            file=str(self._path),
+            read=self._read,
+            list_directory=self._list_directory,
+            seed=seed,
+            stop_ns=stop_ns,
+        )
+
+
+def _reader(folder: Path) -> Callable[[str], bytes]:
+    return lambda name: (folder / name).read_bytes()
+
+
+def _lister(folder: Path) -> Callable[[str], Sequence[str]]:
     def list_directory(name: str) -> Sequence[str]:
         root = folder / name
         found = [
@@ -44,14 +83,7 @@ def read_spec(path: Path, *, seed: int | None = None, stop_ns: int | None = None
             raise NotADirectoryError(20, "not a directory", str(root))
         return sorted(found)
 
-    return load_lab(
-        read_text(path),
-        file=str(path),
-        read=read,
-        list_directory=list_directory,
-        seed=seed,
-        stop_ns=stop_ns,
-    )
+    return list_directory
 
 
 def flat_spec(text: str, *, file: str) -> LabSpec:

@@ -32,6 +32,10 @@ RUNS = Path("runs")
 """Where runs are recorded when nobody says otherwise, in the current directory."""
 
 
+REPEAT = "windtunnel replay {run}"
+"""Repeats a run; "{run}" is its folder."""
+
+
 @dataclass(frozen=True, slots=True)
 class SessionRequest:
     """What to run and where to record it.
@@ -52,7 +56,7 @@ class SessionRequest:
     source_text: str | None = None
     base: Path = RUNS
     output: Path | None = None
-    repeat: str = "windtunnel replay {run}"
+    repeat: str = REPEAT
     log_grants: bool = False
 
 
@@ -146,7 +150,7 @@ def run_session(
     else:
         writer = RunWriter.create_at(request.output, **arguments)
     begun(writer.path)
-    repeat = request.repeat.replace("{run}", shlex.quote(_short(writer.path)))
+    repeat = repeat_command(writer.path, request.repeat)
     with writer:
         outcomes, error = _record(request, writer, progress)
         wall_host_s = monotonic_host_s() - began_host_s
@@ -251,6 +255,11 @@ def _cpu_model() -> str:
         return platform.machine()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
+
+
+def repeat_command(path: Path, repeat: str = REPEAT) -> str:
+    """Give the command that repeats the run in a folder."""
+    return repeat.replace("{run}", shlex.quote(_short(path)))
 
 
 def _short(path: Path) -> str:

@@ -30,6 +30,7 @@ __all__ = [
     "RunReader",
     "RunWriter",
     "find_run",
+    "keep_run",
     "list_runs",
     "processes_from_events",
 ]
@@ -377,6 +378,33 @@ class ProcessOutput:
         if data:
             suffix = layout.STDERR_SUFFIX if stderr else layout.STDOUT_SUFFIX
             self._writer._append((layout.NODES, self._node, self._name + suffix), data)  # noqa: SLF001
+
+
+def keep_run(path: Path, base: Path, *, lab: str, repeat: str) -> Path:
+    """Move a run that has ended to `base/<lab>/<next number>`; `base/<lab>/latest` points there.
+
+    Args:
+        path: the run's folder, on the same file system as `base`.
+        base: the folder of all runs.
+        lab: the lab's name.
+        repeat: the command that repeats it, with "{run}" for its folder.
+
+    Returns:
+        Its new folder, absolute.
+
+    Raises:
+        HostError: it cannot be moved.
+    """
+    labs_folder = Path(os.path.abspath(base)) / lab  # noqa: PTH100 symlinks stay as they are
+    with host_errors(labs_folder, "keep the run"):
+        kept = _next_number(labs_folder)
+        path.replace(kept)
+        manifest = {**RunReader(kept).manifest, "repeat": repeat}
+        new = kept / f"{layout.MANIFEST}.new"
+        new.write_bytes(_json_bytes(manifest))
+        new.replace(kept / layout.MANIFEST)
+        _point_latest_to(kept)
+    return kept
 
 
 def _claim(path: Path) -> tuple[int, int]:

@@ -20,6 +20,7 @@ from windtunnel.ui import (
     replay_command,
     run_command,
     runs_commands,
+    search_command,
     shell_command,
     verify_command,
 )
@@ -52,6 +53,7 @@ def build() -> typer.Typer:
         context_settings={"ignore_unknown_options": True, "help_option_names": []},
     )(_exec)
     app.command("verify", epilog=verify_command.EPILOG)(verify_command.verify)
+    app.command("search", epilog=search_command.EPILOG)(search_command.search)
     app.command("shell", epilog=shell_command.EPILOG)(shell_command.shell)
     app.command("replay", epilog=replay_command.EPILOG)(replay_command.replay)
     app.add_typer(lab_commands.commands(), name="lab")

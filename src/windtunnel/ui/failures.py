@@ -54,7 +54,7 @@ def guard(body: Callable[[], int]) -> int:
     try:
         return body()
     except KeyboardInterrupt:
-        say_on_stderr(f"\n{_headline('interrupted')}{_recorded()}")
+        say_interrupted()
         return ExitStatus.INTERRUPTED
     except BrokenPipeError:
         close_stdout()
@@ -66,6 +66,11 @@ def guard(body: Callable[[], int]) -> int:
         return error.exit_status
     except Exception as error:  # noqa: BLE001 - whatever it is, the user gets no traceback
         return _bug(error)
+
+
+def say_interrupted() -> None:
+    """Say on stderr that Ctrl-C ended the command, and where its record is if it has one."""
+    say_on_stderr(f"\n{_headline('interrupted')}{_recorded()}")
 
 
 def close_stdout() -> None:

@@ -112,14 +112,24 @@ def read_lab(path: Path, *, seed: int | None = None, stop: str | None = None) ->
         UsageError: `stop` is no time.
     """
     from windtunnel.engine.labfile import read_spec  # noqa: PLC0415
-    from windtunnel.errors import LabFileError, UsageError  # noqa: PLC0415
-    from windtunnel.model.units import parse_duration  # noqa: PLC0415
+    from windtunnel.errors import UsageError  # noqa: PLC0415
 
     failures.remember_lab(path)
     if seed is not None and not 0 <= seed < 1 << 64:
         raise UsageError(f"--seed {seed} is out of range", hint="a seed is 0 to 2^64 - 1")
+    return read_spec(path, seed=seed, stop_ns=stop_time(stop))
+
+
+def stop_time(text: str | None) -> int | None:
+    """Read what `--stop` says, in nanoseconds.
+
+    Raises:
+        UsageError: it is no time.
+    """
+    from windtunnel.errors import LabFileError, UsageError  # noqa: PLC0415
+    from windtunnel.model.units import parse_duration  # noqa: PLC0415
+
     try:
-        stop_ns = None if stop is None else parse_duration(stop)
+        return None if text is None else parse_duration(text)
     except LabFileError as error:
         raise UsageError(f"--stop: {error.message}", hint=error.hint) from error
-    return read_spec(path, seed=seed, stop_ns=stop_ns)

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Work done by a fork of this process: it has everything imported, and half a second saved.
+
+The fork does its work and is gone; nothing of it reaches this process but one
+JSON value. It ends when this process dies.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import tempfile
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from windtunnel.engine.hostclock import monotonic_host_s
+from windtunnel.errors import ExitStatus, HostError, InternalError
+from windtunnel.machines.syscalls import prctl
+
+END_HOST_S = 10.0
+"""How long a child may take to end after it was told to."""
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Child:
+    """One piece of work, begun.
+
+    Attributes:
+        began_host_s: when.
+        pidfd: readable when it has ended; -1 when its end was taken note of.
+    """
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        """Begin.
+
+        Args:
+            work: is called in the fork; returns JSON values.
+
+        Raises:
+            HostError: there can be no more processes or files.
+        """
+        self.began_host_s = monotonic_host_s()
+        parent = os.getpid()
+        try:
+            self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in _close
+            self._pid = os.fork()
+        except OSError as error:
+            raise HostError(f"cannot start a process: {error.strerror}") from error
+        if self._pid == 0:
+            self._work(work, parent)
+        self.pidfd = os.pidfd_open(self._pid)
+
+    def result(self) -> Any:
+        """Take what the work returned; it must have ended.
+
+        Raises:
+            InternalError: the work raised; its traceback is noted.
+            HostError: it was killed, or it ended without a word.
+        """
+        _, status = os.waitpid(self._pid, 0)
+        self._output.seek(0)
+        text = self._output.read()
+        self._close()
+        if not text:
+            raise HostError(
+                f"a run's process ended with status {os.waitstatus_to_exitcode(status)} "
+                "and without a word",
+                hint="was it killed, for want of memory for one? try fewer --jobs",
+            )
+        told = json.loads(text)
+        if "bug" in told:
+            error = InternalError("a run raised what it must not")
+            error.add_note(told["bug"])
+            raise error
+        return told["result"]
+
+    def stop(self) -> None:
+        """End it, in good order if that does not take long; what it says is lost."""
+        if self.pidfd < 0:
+            return
+        signal.pidfd_send_signal(self.pidfd, signal.SIGINT)
+        if not wait_for([self], END_HOST_S):
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        os.waitpid(self._pid, 0)
+        self._close()
+
+    def _close(self) -> None:
+        os.close(self.pidfd)
+        self.pidfd = -1
+        self._output.close()
+
+    def _work(self, work: Callable[[], Any], parent: int) -> NoReturn:
+        # Never returns: whoever called us is somebody else's business in this process.
+        status = int(ExitStatus.INTERNAL)
+        try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+            if os.getppid() == parent:
+                null = os.open(os.devnull, os.O_RDWR)
+                for fd in (0, 1, 2):
+                    os.dup2(null, fd)
+                self._tell({"result": work()})
+                status = 0
+        except KeyboardInterrupt:
+            status = ExitStatus.INTERRUPTED
+        except BaseException:  # noqa: BLE001 - the parent raises it
+            self._tell({"bug": traceback.format_exc()})
+        finally:
+            os._exit(status)
+
+    def _tell(self, told: Any) -> None:
+        self._output.write(json.dumps(told))
+        self._output.flush()
+
+
+def wait_for(children: Sequence[Child], limit_host_s: float) -> list[Child]:
+    """Wait until one of them has ended, or the time is over; give those that have."""
+    with selectors.DefaultSelector() as selector:
+        for child in children:
+            selector.register(child.pidfd, selectors.EVENT_READ, child)
+        return [key.data for key, _ in selector.select(limit_host_s)]
