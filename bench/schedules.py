@@ -62,8 +62,10 @@ faults:
       rate: 300/min
       for: [10 ms, 800 ms]
 """
-OWN_DEFAULTS = "kernel: own, memory: 128 MiB"
+OWN_DEFAULTS = "kernel: own, memory: 128 MiB, volumes: {data: {size: 16 MB, path: /data}}"
 OWN_KINDS = """\
+        - full
+        - errors
         - {clock: +5 s}
         - {drift: 200 ppm}"""
 OWN_EVERY = 5
