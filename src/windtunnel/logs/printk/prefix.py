@@ -35,7 +35,7 @@ class Prefix:
     """What stands before a line's text.
 
     Attributes:
-        length: characters of the line that belong to it, all before it included.
+        length: in characters, the blank after it included.
         priority: facility * 8 + level; None when absent.
         micros: time of the record, in microseconds since boot; None when absent.
         caller: "T123" for a task, "C0" for a processor; empty when absent.
@@ -55,8 +55,6 @@ def parse_prefix(line: str) -> Prefix | None:
         prints neither times nor callers.
     """
     match = _PREFIX.match(line)
-    if match is None and (before := _BEFORE.match(line)):
-        match = _PREFIX.match(line, before.end())
     if match is None:
         only = _PRIORITY_ONLY.match(line)
         return None if only is None else Prefix(only.end(), int(only[1]), None, "")
@@ -71,6 +69,8 @@ def parse_prefix(line: str) -> Prefix | None:
 
 def caller_of(line: str) -> tuple[str | None, str]:
     """Split a line into its owner and its text, as fast as Python can.
+
+    What programs printed before the prefix is left out.
 
     Returns:
         The caller, empty when the line has a time but no caller, None when it is
