@@ -5,7 +5,9 @@ A line that is printed in several calls is one record as long as nobody else pri
 meanwhile. Otherwise each rest is a record of its own. Two questions then: who
 printed it (the owner), and which line is it the rest of (the reconstruction)?
 
-* With callers, a rest belongs to the last line of its caller.
+* With callers, a rest belongs to the last line of its caller. But when it comes right
+  after that, the kernel had put the two together if the line had not ended: it begins
+  a line of its own, as a pr_cont() after a newline does.
 * Without callers, it does not belong to the record right before it, except when that
   one was full: else the kernel had put the two together. So it is a rest of
   one of the lines before; which one is a guess.
@@ -172,7 +174,8 @@ class _Reassembler:
 
     def _begin(self, record: Record) -> _Open:
         line = _Open([record], self._number)
-        if record.is_rest or self._may_be_rest_after_gap(record):
+        is_lone = record.is_rest and record.caller not in self._of_caller
+        if is_lone or self._may_be_rest_after_gap(record):
             line.doubt(_BEGINNING if self._is_first_after_gap(record) else _LONE, Confidence.GUESS)
         if record.cut_in:
             line.doubt(_CUT_IN, Confidence.LIKELY)
@@ -205,7 +208,7 @@ class _Reassembler:
         if not record.caller:
             return self._head_without_caller(record)
         line = self._of_caller.get(record.caller)
-        if line is None:
+        if line is None or self._has_ended(line):
             return None
         head = _Head(line, Confidence.SURE, [])
         if record.caller.startswith("C"):
@@ -213,6 +216,11 @@ class _Reassembler:
         if not _is_near(line.last, record):
             head.doubt(_LATE, Confidence.GUESS)
         return head
+
+    def _has_ended(self, line: _Open) -> bool:
+        """The kernel had put the present record to it otherwise: it is right before."""
+        is_previous = line.last_number == self._number - 1
+        return is_previous and len(line.last.text.encode()) < _FULL_BYTES
 
     def _head_without_caller(self, record: Record) -> _Head | None:
         """Guess the line of a rest: the one that looks most like its beginning."""

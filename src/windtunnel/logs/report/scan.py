@@ -15,6 +15,7 @@ from itertools import islice
 
 from windtunnel.logs.printk.prefix import caller_of
 from windtunnel.logs.report.family import expression
+from windtunnel.logs.report.frames import is_frame
 from windtunnel.logs.report.naming import name_report
 from windtunnel.logs.report.report import Report
 from windtunnel.logs.report.tables import FOLLOW_UPS, FOREIGN_TRACES, HANGUPS, HEADS
@@ -41,6 +42,10 @@ _ENOUGH_LINES_KMSAN = 16
 
 # The unwinder is not sure of such frames: "? foo+0x1/0x2".
 _UNSURE = expression(r"(?:\[<[0-9a-f]+>\])? \? ")
+# User Mode Linux is sure of no frame: it prints whatever on the stack looks like code.
+_UML_FRAME = expression(r" \[<[0-9a-f]{8}>\] \? ")
+# An address where a function begins is never one to return to.
+_BEGINS_FUNCTION = "+0x0/"
 _UNSURE_SUFFIX = " (unreliable)"  # PowerPC
 
 
@@ -99,7 +104,7 @@ def find_reports(text: str) -> Iterator[Report]:
             mishap=named.mishap,
             owner=headline.owner or "",
             line=line,
-            extract="".join(f"{text}\n" for text in (*_before(text, headline), *body)),
+            extract="".join(f"{own}\n" for own in (*_before(text, headline), *body)),
         )
 
 
@@ -166,10 +171,15 @@ def _reach(
 
 
 def _read_body(text: str, headline: _Headline, end: int) -> list[str]:
-    """Read a report's own lines, the headline first, without their prefixes."""
+    """Read a report's own lines, the headline first, without their prefixes.
+
+    Frames of which the unwinder is not sure are left out. User Mode Linux has no others,
+    so there they have to do.
+    """
     owner = headline.owner
     enough = _ENOUGH_LINES_KMSAN if "BUG: KMSAN:" in headline.line else _ENOUGH_LINES
     body = [_without_prefix(headline.line, owner)]
+    with_unsure = body[:]
     all_processors = False
     read = 1
     silent = 0
@@ -182,6 +192,8 @@ def _read_body(text: str, headline: _Headline, end: int) -> list[str]:
             continue
         silent = 0
         if caller is not None and _is_unsure(rest):
+            if _UML_FRAME.match(rest) and _BEGINS_FUNCTION not in rest:
+                with_unsure.append(rest.replace("? ", "", 1))
             continue
         read += 1
         if _TAINT in rest:
@@ -191,7 +203,8 @@ def _read_body(text: str, headline: _Headline, end: int) -> list[str]:
         elif read > enough and (_PANIC in rest or _CIRCULAR in rest):
             break
         body.append(rest)
-    return body
+        with_unsure.append(rest)
+    return body if any(map(is_frame, body)) else with_unsure
 
 
 def _lines(text: str, start: int, end: int) -> Iterator[str]:
