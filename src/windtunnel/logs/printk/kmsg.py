@@ -30,9 +30,11 @@ _HEADER = re.compile(
 _ESCAPE = re.compile(rb"\\x([0-9a-fA-F]{2})")
 _FRAGMENT = re.compile(rb"(\d{1,9})/(\d{1,9})")
 _CALLER = re.compile(r"[CT]\d{1,10}")
-# Where another datagram begins in a file into which they were written one after the other.
-# Only fragments have no newline at their end.
-_INNER = re.compile(rb"(?=(?:\d[^,;\s]{0,63},)?\d{1,4},\d{1,20},\d{1,20},[-c+],[^;\n]*ncfrag=)")
+_MARK = b"ncfrag="
+# The beginning of another record's datagram, behind a fragment in the same line.
+_INNER = re.compile(rb"\d{1,3},(\d{1,20}),\d{1,20},[-c+][,;]")
+# A network does not change the order of datagrams farther than this.
+_NEAR_RECORDS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +98,29 @@ def parse_tag(line: bytes) -> tuple[str, str] | None:
 
 
 def split_datagrams(line: bytes) -> list[bytes]:
-    """Cut a line of a file at the datagrams that were written to it.
+    """Cut a line of a file at the datagrams that were written to it one after the other.
 
-    Only fragments end without a newline, so only they can be followed by another.
+    Only a fragment ends without a newline, so only it can be followed by another
+    datagram: by one with the same header, or by one of a record nearby.
     """
-    if line.count(b"ncfrag=") < 2:
+    header = _HEADER.match(line)
+    own = line.partition(_MARK)[0] + _MARK
+    if header is None or _MARK not in header["more"]:
         return [line]
-    return [part for part in _INNER.split(line) if part]
+    first, *others = line[len(own) :].split(own)
+    found = []
+    for fragment in (own + first, *(own + other for other in others)):
+        at = _other_datagram(fragment, int(header["sequence"]))
+        found += [fragment[:at], *split_datagrams(fragment[at:])] if at else [fragment]
+    return found
+
+
+def _other_datagram(fragment: bytes, sequence: int) -> int:
+    """Say where in a fragment another record's datagram begins; 0 when nowhere."""
+    for match in _INNER.finditer(fragment, fragment.find(b";")):
+        if 0 < abs(int(match[1]) - sequence) <= _NEAR_RECORDS:
+            return match.start()
+    return 0
 
 
 @dataclass(frozen=True, slots=True)

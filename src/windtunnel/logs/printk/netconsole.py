@@ -75,12 +75,10 @@ class Sequencer:
             self._again = 0
 
     def _is_of_another_boot(self, datagram: Datagram, sequence: int) -> bool:
-        if self._next is None or sequence >= self._next:
-            return False
-        given = self._given.get(sequence)
-        if given is not None:
-            return not given.is_from(datagram)
-        return sequence + WAITING_RECORDS < self._first
+        known = self._waiting.get(sequence) or self._given.get(sequence)
+        if known is not None:
+            return not known.is_from(datagram)
+        return self._next is not None and sequence + WAITING_RECORDS < self._first
 
     def _give(self, may_wait: int) -> Iterator[Item]:
         while self._waiting:

@@ -26,6 +26,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from windtunnel.logs.printk.line import Confidence, Entry, Line
 from windtunnel.logs.printk.owners import Owners
@@ -213,9 +214,16 @@ class _Reassembler:
         head = _Head(line, Confidence.SURE, [])
         if record.caller.startswith("C"):
             head.doubt(_IN_INTERRUPTS, Confidence.LIKELY)
+            for other in self._recent():
+                if other is not line and other.last.caller == record.caller:
+                    other.doubt(_APART, Confidence.LIKELY)
         if not _is_near(line.last, record):
             head.doubt(_LATE, Confidence.GUESS)
         return head
+
+    def _recent(self) -> list[_Open]:
+        """Give the last lines, the oldest first."""
+        return [*islice(reversed(self._held), _GUESSED_LINES)][::-1]
 
     def _has_ended(self, line: _Open) -> bool:
         """The kernel had put the present record to it otherwise: it is right before."""
@@ -226,7 +234,7 @@ class _Reassembler:
         """Guess the line of a rest: the one that looks most like its beginning."""
         lines = [
             line
-            for line in list(self._held)[-_GUESSED_LINES:]
+            for line in self._recent()
             if line.last.is_kernel
             and _is_near(line.last, record)
             and len(line.pieces) < _PIECES_MAX
@@ -244,7 +252,7 @@ class _Reassembler:
             line = self._of_caller.get(record.caller)
             lines = [] if line is None else [line]
         else:
-            lines = list(self._held)[-_GUESSED_LINES:]
+            lines = self._recent()
         # The kernel itself puts a rest to the record right before it.
         lines = [
             line
@@ -266,7 +274,8 @@ class _Reassembler:
     def _mark_ends(self) -> None:
         """Before a gap: what a caller printed last may go on in it."""
         newest = max((line.last.micros or 0 for line in self._held), default=0)
-        nameless = [line for line in list(self._held)[-_GUESSED_LINES:] if not line.last.caller]
+        lines = self._recent()
+        nameless = [line for line in lines if line.last.is_kernel and not line.last.caller]
         for line in (*self._of_caller.values(), *nameless):
             micros = line.last.micros
             if micros is None or newest - micros <= _NEAR_MICROS:

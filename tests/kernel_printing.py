@@ -23,7 +23,7 @@ class Stored:
     caller: str
     text: str
     is_rest: bool
-    whole_line: str  # what the line will be of which this is the beginning
+    has_ended: bool  # with a newline
 
 
 def whole(context, number, pieces):
@@ -58,10 +58,12 @@ def print_all(draw, contexts, lines, *, switch_percent=40, callers=None, pieces_
             del work[context]
         micros += draw(30)
         last = stored[-1] if stored else None
-        if is_rest and last and last.caller == callers[context] and last.whole_line == text:
+        ends = text.endswith(piece)
+        if is_rest and last and last.caller == callers[context] and not last.has_ended:
             last.text += piece
+            last.has_ended = ends
         else:
-            stored.append(Stored(len(stored), micros, callers[context], piece, is_rest, text))
+            stored.append(Stored(len(stored), micros, callers[context], piece, is_rest, ends))
         if not is_rest:
             order.append(text)
     return stored, order
