@@ -38,6 +38,9 @@ def pytest_addoption(parser):
         metavar="NAME",
         help='boot this kernel: "newest" (the default), "6.12" or a path; may be given again',
     )
+    parser.addoption(
+        "--update-golden", action="store_true", help="write the expected files of tests/logs anew"
+    )
 
 
 def pytest_generate_tests(metafunc):

@@ -17,6 +17,7 @@ from windtunnel.ui import (
     exec_command,
     kernel_commands,
     lab_commands,
+    logs_command,
     replay_command,
     run_command,
     runs_commands,
@@ -56,6 +57,7 @@ def build() -> typer.Typer:
     app.command("search", epilog=search_command.EPILOG)(search_command.search)
     app.command("shell", epilog=shell_command.EPILOG)(shell_command.shell)
     app.command("replay", epilog=replay_command.EPILOG)(replay_command.replay)
+    app.command("logs", epilog=logs_command.EPILOG)(logs_command.logs)
     app.add_typer(lab_commands.commands(), name="lab")
     app.add_typer(kernel_commands.commands(), name="kernel")
     app.add_typer(runs_commands.commands(), name="runs")
