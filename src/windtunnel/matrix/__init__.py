@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which variants of a test there are: Cartesian configuration, counting, covering."""
