@@ -1,0 +1,388 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The variants of a matrix, one at a time.
+
+The walk meets content against the order of the text. So what it carries is what
+is done last: a patch (a dict of final values, which earlier assignments cannot
+change any more) and after it whatever is no assignment. Content that comes
+later in the walk goes below the patch. Most variants are then one copy of a
+dict, and the keys of one edge more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from windtunnel.errors import MatrixFileError, Where
+from windtunnel.matrix.content import Content, Item, apply
+from windtunnel.matrix.operations import Keys, Names, exceeds, join_suffixes
+from windtunnel.matrix.plan import Edge, Plan
+from windtunnel.matrix.states import State, States
+
+Dict = dict[Any, Any]
+"""A variant: its keys, name, shortname, dep, _name_map_file, _short_name_map_file."""
+
+_NOTHING: dict[str, str] = {}
+Unknown = Callable[[str, Where, str], None]
+"""Is told of a reference to nothing: the key, where, and the variant's name."""
+
+
+class Place:
+    """A place in the walk, and all that the way there brought.
+
+    Attributes:
+        edge: the edge that led here.
+        before: the place before; None at the start.
+        state: what the filters know.
+        found, reached: of all runs.
+        name, short, plain: the names so far; `plain` is short without omissions.
+        needs: names on which the variant depends.
+        names, plains: by file, where there are several.
+        patch: the keys that are final.
+        rest: what is done after the patch; a `Content` is not decided yet.
+        edges: those to take; at: how many are done; yielded: whether one gave a variant.
+    """
+
+    __slots__ = (
+        "at", "before", "edge", "edges", "found", "name", "names", "needs", "patch", "plain",
+        "plains", "reached", "rest", "short", "state", "yielded",
+    )  # fmt: skip
+
+    edge: Edge
+    before: Place | None
+    state: State
+    found: int
+    reached: int
+    name: str
+    short: str
+    plain: str
+    needs: tuple[str, ...]
+    names: dict[str, str]
+    plains: dict[str, str]
+    patch: dict[str, str]
+    rest: tuple[Item | Content, ...]
+    edges: tuple[Edge, ...]
+    at: int
+    yielded: bool
+
+    def path(self) -> list[Edge]:
+        """All edges from the start."""
+        place: Place | None = self
+        edges = []
+        while place is not None:
+            edges.append(place.edge)
+            place = place.before
+        return edges[::-1]
+
+
+class Expansion:
+    """The walk, with its options.
+
+    Args:
+        plan: the matrix.
+        states: of the same plan; shared, so that nothing is worked out twice.
+        suffixed: whether references find keys with a suffix by their whole name.
+        join_names: makes one name of the names of two parts of a join.
+        unknown: is told of references to keys that there are not.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        states: States,
+        *,
+        join_names: Callable[[str, str], str],
+        suffixed: bool = False,
+        unknown: Unknown | None = None,
+    ) -> None:
+        self._plan = plan
+        self._states = states
+        self._suffixed = suffixed
+        self._join_names = join_names
+        self._unknown = unknown
+
+    def all(self) -> Iterator[Dict]:
+        """All variants, in the order of the matrix."""
+        start = self.start()
+        if start is None:
+            return
+        found = self.behind(start)
+        if self._plan.suffixes:
+            for one in found:
+                yield self.complete(one)
+        else:
+            yield from found
+
+    def complete(self, variant: Dict) -> Dict:
+        """Make suffixes part of the keys."""
+        return join_suffixes(variant) if self._plan.suffixes else variant
+
+    def start(self) -> Place | None:
+        """The place where the walk begins; None when the filters leave nothing."""
+        state = self._states.start
+        if state is None:
+            return None
+        place = Place()
+        place.before = None
+        place.found = place.reached = 0
+        place.name = place.short = place.plain = ""
+        place.needs = ()
+        place.names = {}
+        place.plains = {}
+        place.patch = _NOTHING
+        place.rest = ()
+        return self.enter(place, self._plan.start, state, first=True)
+
+    def enter(self, here: Place, edge: Edge, state: State, *, first: bool = False) -> Place:
+        """Go along an edge to a state."""
+        place = Place()
+        place.edge = edge
+        place.before = None if first else here
+        place.state = state
+        plan = self._plan
+        possible = 0
+        if plan.conditions:
+            place.found, place.reached = plan.patterns.step(edge.masks, here.found, here.reached)
+            possible = state.stop.whole
+            if place.reached & ~plan.patterns.ends:
+                possible |= plan.patterns.unfinished(place.reached, state.stop.labels)[0]
+        else:
+            place.found = place.reached = 0
+        self._names(here, edge, place)
+        place.patch, place.rest = _below(edge, place.found, possible, here.patch, here.rest)
+        stop = state.stop
+        if len(stop.edges) > 1 and plan.conditions:
+            place.patch, place.rest = _settle(place, possible)
+        place.edges = stop.edges
+        place.at = 0
+        place.yielded = False
+        return place
+
+    def _names(self, here: Place, edge: Edge, place: Place) -> None:
+        if not edge.labels:
+            place.name, place.short, place.plain = here.name, here.short, here.plain
+            place.needs, place.names, place.plains = here.needs, here.names, here.plains
+            return
+        name = here.name
+        place.needs = here.needs
+        if edge.needs:
+            place.needs += tuple(f"{name}.{one}" if name else one for one in edge.needs)
+        place.name = f"{name}.{edge.name}" if name else edge.name
+        place.short = here.short
+        if edge.short:
+            place.short = f"{here.short}.{edge.short}" if here.short else edge.short
+        place.plain = f"{here.plain}.{edge.plain}" if here.plain else edge.plain
+        place.names, place.plains = here.names, here.plains
+        if self._plan.file is None:
+            file = edge.file
+            names = place.names = here.names.copy()
+            plains = place.plains = here.plains.copy()
+            known = file in names
+            names[file] = f"{names[file]}.{edge.name}" if known else edge.name
+            plains[file] = f"{plains[file]}.{edge.plain}" if known else edge.plain
+
+    def behind(self, first: Place) -> Iterator[Dict]:
+        """All variants behind a place; suffixes are not part of the keys yet."""
+        follow = self._states.follow
+        stack = [first]
+        if self._is_end(first):
+            yield from self._ends(first)
+            return
+        while stack:
+            place = stack[-1]
+            enough = place.at == 1 and place.yielded and place.state.stop.preferred
+            if enough or place.at == len(place.edges):
+                stack.pop()
+                if not place.yielded:
+                    place.state.empty = True
+                elif stack:
+                    stack[-1].yielded = True
+                continue
+            edge = place.edges[place.at]
+            place.at += 1
+            state = follow(place.state, edge)
+            if state is None or state.empty:
+                continue
+            next_ = self.enter(place, edge, state)
+            if self._is_end(next_):
+                for one in self._ends(next_):
+                    place.yielded = True
+                    yield one
+            else:
+                stack.append(next_)
+                if len(stack) & 7 == 0:
+                    self._states.forget()
+
+    def _is_end(self, place: Place) -> bool:
+        return not place.state.stop.number or bool(place.state.stop.joins)
+
+    def _ends(self, place: Place) -> Iterator[Dict]:
+        if place.state.stop.joins:
+            yield from self._joined(place, self._states.parts(place.state))
+        else:
+            yield self.variant(place)
+
+    def _joined(self, place: Place, states: tuple[State | None, ...]) -> Iterator[Dict]:
+        """Every combination of one variant of each part."""
+        if states[0] is None:
+            return
+        edge = place.state.stop.edges[0]
+        for one in self.behind(self.enter(place, edge, states[0])):
+            if len(states) == 1:
+                yield one
+                continue
+            for other in self._joined(place, states[1:]):
+                yield self.join(one, other)
+
+    def join(self, one: Dict, other: Dict) -> Dict:
+        """Make one variant of two."""
+        both = {**one, **other}
+        both["name"] = self._join_names(one["name"], other["name"])
+        both["shortname"] = self._join_names(one["shortname"], other["shortname"])
+        return both
+
+    def variant(self, place: Place) -> Dict:
+        """The variant at the end of a walk. Takes the place's patch: ask once."""
+        keys: Dict = place.patch
+        plan = self._plan
+        needs = list(place.needs)
+        if place.rest or not keys:
+            keys = dict(keys)
+            self._apply_rest(place, keys, needs)
+        if plan.limits:
+            self._limit(place, keys)
+        keys["name"] = place.name
+        keys["shortname"] = place.short
+        keys["dep"] = needs
+        if plan.file is not None:
+            keys["_name_map_file"] = {plan.file: place.name}
+            keys["_short_name_map_file"] = {plan.file: place.plain}
+        elif place.names:
+            keys["_name_map_file"] = place.names
+            keys["_short_name_map_file"] = place.plains
+        return keys
+
+    def _apply_rest(self, place: Place, keys: Keys, needs: list[str]) -> None:
+        names = self._given(place, needs)
+        found = place.found
+        for item in place.rest:
+            if isinstance(item, dict):
+                keys.update(item)
+            elif isinstance(item, Content):
+                apply(item.items(found), keys, names)
+            else:
+                item.apply(keys, names)
+
+    def _given(self, place: Place, needs: list[str]) -> Names:
+        unknown = self._unknown
+        tell = None
+        if unknown:
+
+            def tell(key: str, where: Where) -> None:
+                unknown(key, where, place.name)
+
+        return Names(
+            {"name": place.name, "shortname": place.short, "dep": needs},
+            tuples=self._plan.suffixes, suffixed=self._suffixed, unknown=tell,
+        )  # fmt: skip
+
+    def _limit(self, place: Place, keys: Keys) -> None:
+        limits = [one for one in self._plan.limits if one[0] in keys]
+        if not limits:
+            return
+        if len(limits) > 1:
+            limits = self._ordered(place, limits)
+        # A limit meets the value as it was before all limits; the last one that acts wins.
+        values = keys.copy()
+        for key, other, kind in limits:
+            value, limit = values.get(other), values[key]
+            try:
+                if value is None or exceeds(value, limit, kind):
+                    keys[other] = limit
+            except ValueError as error:
+                raise MatrixFileError(
+                    f"variant {place.name!r}: {other!r} is {value!r} and "
+                    f"{key!r} is {limit!r}, which cannot be compared",
+                    hint="write whole numbers, or numbers with B, K, M, G or T",
+                    where=_last_set(place, key),
+                ) from error
+
+    def _ordered(
+        self, place: Place, limits: list[tuple[str, str, str]]
+    ) -> list[tuple[str, str, str]]:
+        """Limits apply in the order in which their keys were first set."""
+        keys: Keys = {}
+        names = Names({"name": place.name, "shortname": place.short, "dep": list(place.needs)})
+        for content in contents_of(place):
+            apply(content.items(place.found), keys, names)
+        order = {key: at for at, key in enumerate(keys)}
+        return sorted(limits, key=lambda one: order[one[0]])
+
+
+def contents_of(place: Place) -> list[Content]:
+    """All contents of a walk, in the order of the text."""
+    return [content for edge in reversed(place.path()) for content in edge.contents]
+
+
+def _last_set(place: Place, key: str) -> Where | None:
+    where = None
+    for content in contents_of(place):
+        for one in content.applying(place.found):
+            if getattr(one, "key", None) == key:
+                where = one.where
+    return where
+
+
+def _below(
+    edge: Edge, found: int, possible: int, patch: dict[str, str], rest: tuple[Item | Content, ...]
+) -> tuple[dict[str, str], tuple[Item | Content, ...]]:
+    """Put what an edge does before what is done later. The patch is a new one."""
+    own = edge.patch
+    if own is not None:
+        patch = patch.copy()
+        if patch.keys().isdisjoint(own.keys()):
+            patch.update(own)
+        else:
+            for key in own:
+                if key not in patch:
+                    patch[key] = own[key]
+        return patch, rest
+    new = patch.copy()
+    for content in reversed(edge.contents):
+        if content.runs & possible & ~found:
+            rest = (content, new, *rest) if new else (content, *rest)
+            new = {}
+            continue
+        for item in reversed(content.items(found)):
+            if isinstance(item, dict):
+                for key in item:
+                    if key not in new:
+                        new[key] = item[key]
+            else:
+                rest = (item, new, *rest) if new else (item, *rest)
+                new = {}
+    return new, rest
+
+
+def _settle(place: Place, possible: int) -> tuple[dict[str, str], tuple[Item | Content, ...]]:
+    """Decide what can be decided by now, and put neighbours together."""
+    undecided = possible & ~place.found
+    rest = place.rest
+    if not any(isinstance(one, Content) and not one.runs & undecided for one in rest):
+        return place.patch, rest
+    items: list[Item | Content] = [place.patch]
+    for one in rest:
+        new = (
+            one.items(place.found)
+            if isinstance(one, Content) and not one.runs & undecided
+            else (one,)
+        )
+        for item in new:
+            last = items[-1]
+            if isinstance(item, dict) and isinstance(last, dict):
+                items[-1] = {**last, **item}
+            else:
+                items.append(item)
+    first = items[0]
+    assert isinstance(first, dict), "it begins with the patch"
+    return first, tuple(items[1:])

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the filters still want to know, and how many variants that leaves.
+
+The part of a name that has been walked matters to the rest only by what it says
+about undecided filters. Two beginnings that say the same are one `State`, so a
+matrix of 10^12 variants has a few hundred states, and counting is one addition
+for each way from a state to another.
+"""
+
+from __future__ import annotations
+
+from windtunnel.matrix.patterns import FALSE, TRUE
+from windtunnel.matrix.plan import Constraint, Edge, Literals, Plan, Stop
+
+# So many states are kept; they use some 500 bytes each.
+STATES_MAX = 200_000
+
+
+class State:
+    """A stop, and what the filters know there.
+
+    Attributes:
+        stop: where the walk is.
+        open: filters that are not decided, each reduced to what is not.
+        found, reached: of the runs that matter to `open`, and to filters that begin later.
+        ways: for each kind of edge the state that it leads to, None for a dead end;
+            empty when nobody asked.
+        parts: at a join the state of each part; empty when nobody asked.
+        count: how many variants there are; None when nobody asked.
+        empty: whether a walk came back from here without a variant.
+    """
+
+    __slots__ = ("count", "empty", "found", "open", "parts", "reached", "stop", "ways")
+
+    def __init__(self, stop: Stop, open_: tuple[Literals, ...], found: int, reached: int) -> None:
+        self.stop = stop
+        self.open = open_
+        self.found = found
+        self.reached = reached
+        self.ways: list[State | None | bool] = []
+        self.parts: tuple[State | None, ...] = ()
+        self.count: int | None = None
+        self.empty = False
+
+
+class States:
+    """All states of a plan that somebody came to."""
+
+    def __init__(self, plan: Plan, *, keep: int = STATES_MAX) -> None:
+        self.plan = plan
+        self._keep = keep
+        self._known: dict[tuple[object, ...], State] = {}
+        self.start = self._arrive(plan.start, (), 0, 0)
+
+    def forget(self) -> None:
+        """Let most states go when they have become too many; the walk finds them again."""
+        if len(self._known) > self._keep:
+            for state in self._known.values():
+                state.ways = []
+                state.parts = ()
+            self._known.clear()
+
+    def follow(self, state: State, edge: Edge) -> State | None:
+        """Go along an edge; None when the filters leave nothing there."""
+        if not state.ways:
+            state.ways = [True] * state.stop.kinds
+        way = state.ways[edge.kind]
+        if way is True:
+            found, reached = self.plan.patterns.step(edge.masks, state.found, state.reached)
+            way = state.ways[edge.kind] = self._arrive(edge, state.open, found, reached)
+        assert way is None or isinstance(way, State), "looked up"
+        return way
+
+    def parts(self, state: State) -> tuple[State | None, ...]:
+        """The states in which the parts of a join begin."""
+        if not state.parts:
+            edge = state.stop.edges[0]
+            state.parts = tuple(
+                self._arrive(edge, (*state.open, one.literals), state.found, state.reached)
+                for one in state.stop.joins
+            )
+        return state.parts
+
+    def _arrive(
+        self, edge: Edge, open_: tuple[Literals, ...], found: int, reached: int
+    ) -> State | None:
+        """The state behind an edge, as simple as it can be said."""
+        stop = edge.target
+        patterns = self.plan.patterns
+        possible = found | stop.whole
+        begun = reached & ~patterns.ends
+        if begun:
+            ends, begun = patterns.unfinished(begun, stop.labels)
+            possible |= ends
+        matters = stop.runs
+        left: list[Literals] = []
+        for literals in (*open_, *(one.literals for one in edge.constraints)):
+            rest: list[object] = []
+            asked = 0
+            for literal in literals:
+                outlook = literal[0].outlook(found, possible)
+                if outlook in (TRUE, FALSE):
+                    if (outlook == TRUE) != literal[1]:
+                        break  # never all true: it is content
+                else:
+                    rest.append(literal)
+                    asked |= outlook
+            else:
+                if not rest:
+                    return None
+                matters |= asked
+                left.append(literals if len(rest) == len(literals) else tuple(rest))  # type: ignore[arg-type]
+        return self._state(stop, tuple(dict.fromkeys(left)), found & matters, begun, matters)
+
+    def _state(
+        self, stop: Stop, open_: tuple[Literals, ...], found: int, begun: int, matters: int
+    ) -> State:
+        if begun:
+            begun = self.plan.patterns.reached_by(begun, matters & ~found)
+        key = (stop.number, open_, found, begun)
+        state = self._known.get(key)
+        if state is None:
+            state = self._known[key] = State(stop, open_, found, begun)
+        return state
+
+    def count(self, state: State | None) -> int:
+        """How many variants there are behind a state."""
+        if state is None:
+            return 0
+        todo = [state]
+        while todo:
+            one = todo[-1]
+            if one.count is not None:
+                todo.pop()
+                continue
+            missing = [next_ for next_ in self._behind(one) if next_ and next_.count is None]
+            if missing:
+                todo += missing
+            else:
+                one.count = self._sum(one)
+                todo.pop()
+        assert state.count is not None, "just counted"
+        return state.count
+
+    def _behind(self, state: State) -> list[State | None]:
+        if state.stop.joins:
+            return list(self.parts(state))
+        by_kind = {edge.kind: edge for edge in state.stop.edges}
+        return [self.follow(state, edge) for edge in by_kind.values()]
+
+    def _sum(self, state: State) -> int:
+        """Count from the counts of the states behind."""
+        if not state.stop.number:
+            return 1
+        if state.stop.joins:
+            product = 1
+            for part in self.parts(state):
+                product *= part.count or 0 if part else 0
+            return product
+        return sum(count for _, count in self.counts(state))
+
+    def counts(self, state: State) -> list[tuple[Edge, int]]:
+        """For each edge that is taken, how many variants are behind it.
+
+        In defaults mode that is the preferred one alone, if it comes to anything.
+        """
+        found = [(edge, self.count(self.follow(state, edge))) for edge in state.stop.edges]
+        return found[:1] if state.stop.preferred and found[0][1] else found
+
+
+def fulfilled(constraint: Constraint, found: int) -> bool:
+    """Whether a filter leaves a name in which these runs are found."""
+    return any(test.holds(found) != value for test, value in constraint.literals)
