@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from windtunnel.matrix.operations import Keys, Names, Operation, Set, Value, operation_of
+from windtunnel.matrix.operations import Keys, Names, Operation, Value, operation_of
 from windtunnel.matrix.patterns import Patterns, Test
 from windtunnel.matrix.syntax import Assign, Condition, Delete, Only, Statement, Suffix
 
@@ -102,29 +102,34 @@ def _applying(steps: tuple[Step, ...], found: int) -> Iterator[Plain]:
 def _put_together(statements: Iterable[Plain]) -> tuple[Item, ...]:
     items: list[Item] = []
     for one in statements:
-        if isinstance(one, Assign) and one.operator == "=" and not Value(one.value, one.where):
-            if not items or not isinstance(items[-1], dict):
-                items.append({})
-            patch = items[-1]
-            assert isinstance(patch, dict), "just seen"
-            patch[one.key] = one.value
+        last = items[-1] if items else None
+        patch = last if isinstance(last, dict) else {}
+        if isinstance(one, Assign) and _is_known(one, patch):
+            operation_of(one).apply(patch, _NO_NAMES)  # type: ignore[arg-type]
+            if patch is not last:
+                items.append(patch)
         else:
             items.append(operation_of(one))
     return tuple(items)
 
 
-def only_assignments(items: tuple[Item, ...]) -> bool:
-    """Whether no suffix or pattern is among them, so that one dict tells all keys."""
-    return all(isinstance(item, dict | Set) for item in items)
+_NO_NAMES = Names({})
+
+
+def _is_known(one: Assign, patch: dict[str, str]) -> bool:
+    """Whether what it comes to follows from the assignments just before."""
+    if one.operator.startswith("?") or (one.operator != "=" and one.key not in patch):
+        return False
+    return all(key in patch for key in Value(one.value, one.where).keys())
 
 
 def apply(items: Iterable[Item], keys: Keys, names: Names) -> None:
     """Change keys in the order of the items."""
     for item in items:
-        if isinstance(item, dict):
+        if type(item) is dict:
             keys.update(item)
         else:
-            item.apply(keys, names)
+            item.apply(keys, names)  # type: ignore[union-attr]
 
 
 def constraints_in(

@@ -16,8 +16,8 @@ from typing import Any
 from windtunnel.errors import MatrixFileError, Where
 from windtunnel.matrix.content import Content, Item, apply
 from windtunnel.matrix.operations import Keys, Names, exceeds, join_suffixes
-from windtunnel.matrix.plan import Edge, Plan
-from windtunnel.matrix.states import State, States
+from windtunnel.matrix.plan import Edge, Plan, Stop
+from windtunnel.matrix.states import State, States, Way
 
 Dict = dict[Any, Any]
 """A variant: its keys, name, shortname, dep, _name_map_file, _short_name_map_file."""
@@ -40,12 +40,13 @@ class Place:
         names, plains: by file, where there are several.
         patch: the keys that are final.
         rest: what is done after the patch; a `Content` is not decided yet.
-        edges: those to take; at: how many are done; yielded: whether one gave a variant.
+        undecided: whether there is such a one.
+        live: the edges to take; at: how many are done; yielded: whether one gave a variant.
     """
 
     __slots__ = (
-        "at", "before", "edge", "edges", "found", "name", "names", "needs", "patch", "plain",
-        "plains", "reached", "rest", "short", "state", "yielded",
+        "at", "before", "edge", "found", "live", "name", "names", "needs", "patch", "plain",
+        "plains", "reached", "rest", "short", "state", "undecided", "yielded",
     )  # fmt: skip
 
     edge: Edge
@@ -61,7 +62,8 @@ class Place:
     plains: dict[str, str]
     patch: dict[str, str]
     rest: tuple[Item | Content, ...]
-    edges: tuple[Edge, ...]
+    undecided: bool
+    live: list[Way]
     at: int
     yielded: bool
 
@@ -100,6 +102,7 @@ class Expansion:
         self._suffixed = suffixed
         self._join_names = join_names
         self._unknown = unknown
+        self._limit_keys = frozenset(key for key, _, _ in plan.limits)
 
     def all(self) -> Iterator[Dict]:
         """All variants, in the order of the matrix."""
@@ -131,6 +134,7 @@ class Expansion:
         place.plains = {}
         place.patch = _NOTHING
         place.rest = ()
+        place.undecided = False
         return self.enter(place, self._plan.start, state, first=True)
 
     def enter(self, here: Place, edge: Edge, state: State, *, first: bool = False) -> Place:
@@ -149,11 +153,11 @@ class Expansion:
         else:
             place.found = place.reached = 0
         self._names(here, edge, place)
-        place.patch, place.rest = _below(edge, place.found, possible, here.patch, here.rest)
-        stop = state.stop
-        if len(stop.edges) > 1 and plan.conditions:
-            place.patch, place.rest = _settle(place, possible)
-        place.edges = stop.edges
+        place.undecided = here.undecided
+        _put_below(place, edge, possible & ~place.found, here)
+        if place.undecided and len(state.stop.edges) > 1:
+            _settle(place, possible & ~place.found)
+        place.live = self._states.live(state)
         place.at = 0
         place.yielded = False
         return place
@@ -183,38 +187,85 @@ class Expansion:
 
     def behind(self, first: Place) -> Iterator[Dict]:
         """All variants behind a place; suffixes are not part of the keys yet."""
-        follow = self._states.follow
-        stack = [first]
-        if self._is_end(first):
+        if self._is_end(first.state.stop):
             yield from self._ends(first)
             return
+        stack = [first]
         while stack:
             place = stack[-1]
-            enough = place.at == 1 and place.yielded and place.state.stop.preferred
-            if enough or place.at == len(place.edges):
+            stop = place.state.stop
+            if place.at == len(place.live) or (place.at and _enough(place)):
                 stack.pop()
                 if not place.yielded:
                     place.state.empty = True
                 elif stack:
                     stack[-1].yielded = True
                 continue
-            edge = place.edges[place.at]
+            if stop.last and not place.at and self._is_plain(place):
+                place.at = len(place.live)
+                place.yielded = bool(place.live)
+                yield from self._plain_ends(place)
+                continue
+            edge, state = place.live[place.at]
             place.at += 1
-            state = follow(place.state, edge)
-            if state is None or state.empty:
+            if state.empty:
                 continue
             next_ = self.enter(place, edge, state)
-            if self._is_end(next_):
+            if self._is_end(state.stop):
                 for one in self._ends(next_):
                     place.yielded = True
                     yield one
             else:
                 stack.append(next_)
-                if len(stack) & 7 == 0:
-                    self._states.forget()
+                self._states.forget()
 
-    def _is_end(self, place: Place) -> bool:
-        return not place.state.stop.number or bool(place.state.stop.joins)
+    def _is_plain(self, place: Place) -> bool:
+        """Whether all that is left is to put one more patch below what there is."""
+        if place.rest or self._plan.file is None:
+            return False
+        limits = self._limit_keys
+        stop = place.state.stop
+        return not limits or (
+            place.patch.keys().isdisjoint(limits) and stop.keys.isdisjoint(limits)
+        )
+
+    def _plain_ends(self, place: Place) -> Iterator[Dict]:
+        """As `variant` for every edge of the last stop, without what it need not do."""
+        stop = place.state.stop
+        live = place.live
+        if stop.preferred and live and live[0][0] is stop.edges[0]:
+            live = live[:1]
+        patch: Dict = place.patch
+        disjoint = patch.keys().isdisjoint(stop.keys)
+        file = self._plan.file
+        name = f"{place.name}." if place.name else ""
+        short = f"{place.short}." if place.short else ""
+        plain = f"{place.plain}." if place.plain else ""
+        for edge, state in live:
+            own = edge.patch
+            if own is None:
+                yield self.variant(self.enter(place, edge, state))
+                continue
+            keys = patch.copy()
+            if disjoint:
+                keys.update(own)
+            else:
+                for key in own:
+                    if key not in keys:
+                        keys[key] = own[key]
+            full = name + edge.name
+            keys["name"] = full
+            keys["shortname"] = short + edge.short if edge.short else place.short
+            needs = list(place.needs)
+            if edge.needs:
+                needs += [name + one for one in edge.needs]
+            keys["dep"] = needs
+            keys["_name_map_file"] = {file: full}
+            keys["_short_name_map_file"] = {file: plain + edge.plain}
+            yield keys
+
+    def _is_end(self, stop: Stop) -> bool:
+        return not stop.number or bool(stop.joins)
 
     def _ends(self, place: Place) -> Iterator[Dict]:
         if place.state.stop.joins:
@@ -246,8 +297,7 @@ class Expansion:
         keys: Dict = place.patch
         plan = self._plan
         needs = list(place.needs)
-        if place.rest or not keys:
-            keys = dict(keys)
+        if place.rest:
             self._apply_rest(place, keys, needs)
         if plan.limits:
             self._limit(place, keys)
@@ -266,12 +316,12 @@ class Expansion:
         names = self._given(place, needs)
         found = place.found
         for item in place.rest:
-            if isinstance(item, dict):
+            if type(item) is dict:
                 keys.update(item)
-            elif isinstance(item, Content):
+            elif type(item) is Content:
                 apply(item.items(found), keys, names)
             else:
-                item.apply(keys, names)
+                item.apply(keys, names)  # type: ignore[union-attr]
 
     def _given(self, place: Place, needs: list[str]) -> Names:
         unknown = self._unknown
@@ -333,56 +383,76 @@ def _last_set(place: Place, key: str) -> Where | None:
     return where
 
 
-def _below(
-    edge: Edge, found: int, possible: int, patch: dict[str, str], rest: tuple[Item | Content, ...]
-) -> tuple[dict[str, str], tuple[Item | Content, ...]]:
-    """Put what an edge does before what is done later. The patch is a new one."""
+def _enough(place: Place) -> bool:
+    """Whether the first edge was the preferred one, and came to something."""
+    stop = place.state.stop
+    return (
+        stop.preferred
+        and place.at == 1
+        and place.yielded
+        and place.live[0][0] is stop.edges[0]
+    )
+
+
+def _put_below(place: Place, edge: Edge, undecided: int, here: Place) -> None:
+    """Put what an edge does before what is done later. The place's patch is its own."""
+    rest = here.rest
     own = edge.patch
     if own is not None:
-        patch = patch.copy()
-        if patch.keys().isdisjoint(own.keys()):
-            patch.update(own)
-        else:
-            for key in own:
-                if key not in patch:
-                    patch[key] = own[key]
-        return patch, rest
-    new = patch.copy()
+        place.patch = _under(own, here.patch)
+        place.rest = rest
+        return
+    patch = here.patch
     for content in reversed(edge.contents):
-        if content.runs & possible & ~found:
-            rest = (content, new, *rest) if new else (content, *rest)
-            new = {}
+        if content.runs & undecided:
+            rest = (content, patch, *rest) if patch else (content, *rest)
+            patch = _NOTHING
+            place.undecided = True
             continue
-        for item in reversed(content.items(found)):
-            if isinstance(item, dict):
-                for key in item:
-                    if key not in new:
-                        new[key] = item[key]
+        for item in reversed(content.items(place.found)):
+            if type(item) is dict:
+                patch = _under(item, patch)
             else:
-                rest = (item, new, *rest) if new else (item, *rest)
-                new = {}
-    return new, rest
+                rest = (item, patch, *rest) if patch else (item, *rest)
+                patch = _NOTHING
+    place.patch = patch.copy() if patch is here.patch or not patch else patch
+    place.rest = rest
 
 
-def _settle(place: Place, possible: int) -> tuple[dict[str, str], tuple[Item | Content, ...]]:
+def _under(own: dict[str, str], patch: dict[str, str]) -> dict[str, str]:
+    """A new dict: what `own` says about keys of which `patch` says nothing, and that."""
+    if len(own) > len(patch):
+        new = own.copy()
+        new.update(patch)
+        return new
+    new = patch.copy()
+    if own.keys().isdisjoint(patch.keys()):
+        new.update(own)
+    else:
+        for key in own:
+            if key not in patch:
+                new[key] = own[key]
+    return new
+
+
+def _settle(place: Place, undecided: int) -> None:
     """Decide what can be decided by now, and put neighbours together."""
-    undecided = possible & ~place.found
-    rest = place.rest
-    if not any(isinstance(one, Content) and not one.runs & undecided for one in rest):
-        return place.patch, rest
     items: list[Item | Content] = [place.patch]
-    for one in rest:
-        new = (
-            one.items(place.found)
-            if isinstance(one, Content) and not one.runs & undecided
-            else (one,)
-        )
+    place.undecided = False
+    for one in place.rest:
+        new: tuple[Item | Content, ...] = (one,)
+        if type(one) is Content:
+            if one.runs & undecided:
+                place.undecided = True
+            else:
+                new = one.items(place.found)
         for item in new:
             last = items[-1]
-            if isinstance(item, dict) and isinstance(last, dict):
+            if type(item) is dict and type(last) is dict:
                 items[-1] = {**last, **item}
             else:
                 items.append(item)
     first = items[0]
     assert isinstance(first, dict), "it begins with the patch"
-    return first, tuple(items[1:])
+    place.patch = first
+    place.rest = tuple(items[1:])

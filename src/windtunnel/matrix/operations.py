@@ -71,9 +71,9 @@ class Value:
         self.where = where
         self._parts = [(found[1], *found.span()) for found in _REFERENCE.finditer(text)]
 
-    def __bool__(self) -> bool:
-        """Whether it refers to anything."""
-        return bool(self._parts)
+    def keys(self) -> list[str]:
+        """What it refers to."""
+        return [key for key, _, _ in self._parts]
 
     def fill(self, keys: Keys, names: Names) -> str:
         """The value with what it refers to."""

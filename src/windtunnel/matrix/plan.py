@@ -103,6 +103,8 @@ class Stop:
         labels: the bits of all labels that can still come.
         whole: the runs that can still come wholly.
         kinds: how many kinds of edges there are.
+        last: whether all edges lead to the end.
+        keys: all keys of the edges' patches.
     """
 
     number: int
@@ -114,6 +116,8 @@ class Stop:
     labels: int = 0
     whole: int = 0
     kinds: int = 0
+    last: bool = False
+    keys: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +203,7 @@ class _Maker:
             stop.joins = tuple(
                 Constraint(((self.patterns.test(word), False),), None) for word in words
             )
-            stop.edges = (_edge((), None, inner, self.patterns),)
+            stop.edges = (_edge((), None, inner),)
             inner = _Way((), (), stop)
         return _Way(
             inner.constraints + constraints,
@@ -216,7 +220,7 @@ class _Maker:
                 assert own, "it sets a key"
                 way = _Way(after.constraints, (*after.contents, own), after.target)
             edges.append(
-                _edge(one.labels, one, self.body(one.body, way, block.name), self.patterns)
+                _edge(one.labels, one, self.body(one.body, way, block.name))
             )
         stop = self.stop()
         stop.source = block
@@ -229,7 +233,7 @@ class _Maker:
         return stop
 
 
-def _edge(labels: Run, variant: Variant | None, way: _Way, patterns: Patterns) -> Edge:
+def _edge(labels: Run, variant: Variant | None, way: _Way) -> Edge:
     plain = ".".join(label.value for label in labels)
     return Edge(
         labels=labels,
@@ -259,12 +263,15 @@ def make_plan(
     """
     maker = _Maker(Patterns(), frozenset(expand) if defaults else None)
     end = maker.stop()
-    start = _edge((), None, maker.body(statements, _Way((), (), end)), maker.patterns)
+    start = _edge((), None, maker.body(statements, _Way((), (), end)))
     for stop in maker.stops:  # after all filters are known, and targets before others
         _work_out(stop, maker.patterns)
     edges = [start, *(edge for stop in maker.stops for edge in stop.edges)]
     for edge in edges:
         edge.patch = _patch(edge.contents)
+    for stop in maker.stops:
+        stop.last = bool(stop.edges) and not any(edge.target.number for edge in stop.edges)
+        stop.keys = frozenset(key for edge in stop.edges for key in edge.patch or ())
     files = {edge.file for edge in edges if edge.labels}
     facts = _Facts()
     facts.look(statements)

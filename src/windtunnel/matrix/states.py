@@ -23,24 +23,26 @@ class State:
         stop: where the walk is.
         open: filters that are not decided, each reduced to what is not.
         found, reached: of the runs that matter to `open`, and to filters that begin later.
-        ways: for each kind of edge the state that it leads to, None for a dead end;
-            empty when nobody asked.
+        live: the edges that are no dead ends, and where they lead; None when nobody asked.
         parts: at a join the state of each part; empty when nobody asked.
         count: how many variants there are; None when nobody asked.
         empty: whether a walk came back from here without a variant.
     """
 
-    __slots__ = ("count", "empty", "found", "open", "parts", "reached", "stop", "ways")
+    __slots__ = ("count", "empty", "found", "live", "open", "parts", "reached", "stop")
 
     def __init__(self, stop: Stop, open_: tuple[Literals, ...], found: int, reached: int) -> None:
         self.stop = stop
         self.open = open_
         self.found = found
         self.reached = reached
-        self.ways: list[State | None | bool] = []
+        self.live: list[Way] | None = None
         self.parts: tuple[State | None, ...] = ()
         self.count: int | None = None
         self.empty = False
+
+
+Way = tuple[Edge, State]
 
 
 class States:
@@ -56,20 +58,28 @@ class States:
         """Let most states go when they have become too many; the walk finds them again."""
         if len(self._known) > self._keep:
             for state in self._known.values():
-                state.ways = []
+                state.live = None
                 state.parts = ()
             self._known.clear()
 
-    def follow(self, state: State, edge: Edge) -> State | None:
-        """Go along an edge; None when the filters leave nothing there."""
-        if not state.ways:
-            state.ways = [True] * state.stop.kinds
-        way = state.ways[edge.kind]
-        if way is True:
-            found, reached = self.plan.patterns.step(edge.masks, state.found, state.reached)
-            way = state.ways[edge.kind] = self._arrive(edge, state.open, found, reached)
-        assert way is None or isinstance(way, State), "looked up"
-        return way
+    def live(self, state: State) -> list[Way]:
+        """The edges along which the filters may leave something, and where they lead."""
+        ways = state.live
+        if ways is None:
+            stop = state.stop
+            known: list[State | bool | None] = [True] * stop.kinds
+            ways = []
+            for edge in stop.edges:
+                next_ = known[edge.kind]
+                if next_ is True:
+                    found, reached = self.plan.patterns.step(
+                        edge.masks, state.found, state.reached
+                    )
+                    next_ = known[edge.kind] = self._arrive(edge, state.open, found, reached)
+                if isinstance(next_, State):
+                    ways.append((edge, next_))
+            state.live = ways
+        return ways
 
     def parts(self, state: State) -> tuple[State | None, ...]:
         """The states in which the parts of a join begin."""
@@ -94,22 +104,20 @@ class States:
             possible |= ends
         matters = stop.runs
         left: list[Literals] = []
-        for literals in (*open_, *(one.literals for one in edge.constraints)):
-            rest: list[object] = []
-            asked = 0
-            for literal in literals:
-                outlook = literal[0].outlook(found, possible)
-                if outlook in (TRUE, FALSE):
-                    if (outlook == TRUE) != literal[1]:
-                        break  # never all true: it is content
-                else:
-                    rest.append(literal)
-                    asked |= outlook
-            else:
-                if not rest:
-                    return None
-                matters |= asked
-                left.append(literals if len(rest) == len(literals) else tuple(rest))  # type: ignore[arg-type]
+        for literals in open_:
+            outcome = _reduced(literals, found, possible)
+            if outcome is None:
+                return None
+            if outcome[1]:
+                matters |= outcome[0]
+                left.append(outcome[1])
+        for constraint in edge.constraints:
+            outcome = _reduced(constraint.literals, found, possible)
+            if outcome is None:
+                return None
+            if outcome[1]:
+                matters |= outcome[0]
+                left.append(outcome[1])
         return self._state(stop, tuple(dict.fromkeys(left)), found & matters, begun, matters)
 
     def _state(
@@ -145,8 +153,7 @@ class States:
     def _behind(self, state: State) -> list[State | None]:
         if state.stop.joins:
             return list(self.parts(state))
-        by_kind = {edge.kind: edge for edge in state.stop.edges}
-        return [self.follow(state, edge) for edge in by_kind.values()]
+        return [next_ for _, next_ in self.live(state)]
 
     def _sum(self, state: State) -> int:
         """Count from the counts of the states behind."""
@@ -157,15 +164,44 @@ class States:
             for part in self.parts(state):
                 product *= part.count or 0 if part else 0
             return product
-        return sum(count for _, count in self.counts(state))
+        return sum(count for _, _, count in self.counts(state))
 
-    def counts(self, state: State) -> list[tuple[Edge, int]]:
-        """For each edge that is taken, how many variants are behind it.
+    def counts(self, state: State) -> list[tuple[Edge, State, int]]:
+        """For each edge that is taken, where it leads, and how many variants are behind it.
 
         In defaults mode that is the preferred one alone, if it comes to anything.
         """
-        found = [(edge, self.count(self.follow(state, edge))) for edge in state.stop.edges]
-        return found[:1] if state.stop.preferred and found[0][1] else found
+        found = [(edge, next_, self.count(next_)) for edge, next_ in self.live(state)]
+        stop = state.stop
+        if stop.preferred and found and found[0][0] is stop.edges[0] and found[0][2]:
+            return found[:1]
+        return found
+
+
+def _reduced(literals: Literals, found: int, possible: int) -> tuple[int, Literals] | None:
+    """What is left to ask of a filter.
+
+    Returns:
+        The runs that matter to it, and the literals that are not decided: none when it
+        is content. None when it leaves nothing.
+    """
+    asked = 0
+    rest = []
+    for literal in literals:
+        test, value = literal
+        outlook = test.outlook(found, possible)
+        if outlook in (TRUE, FALSE):
+            if (outlook == TRUE) != value:
+                return _CONTENT
+        else:
+            rest.append(literal)
+            asked |= outlook
+    if not rest:
+        return None
+    return asked, literals if len(rest) == len(literals) else tuple(rest)
+
+
+_CONTENT: tuple[int, Literals] = (0, ())
 
 
 def fulfilled(constraint: Constraint, found: int) -> bool:
