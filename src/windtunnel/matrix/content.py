@@ -120,7 +120,7 @@ def _is_known(one: Assign, patch: dict[str, str]) -> bool:
     """Whether what it comes to follows from the assignments just before."""
     if one.operator.startswith("?") or (one.operator != "=" and one.key not in patch):
         return False
-    return all(key in patch for key in Value(one.value, one.where).keys())
+    return all(key in patch for key in Value(one.value).needs())
 
 
 def apply(items: Iterable[Item], keys: Keys, names: Names) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from windtunnel.errors import MatrixFileError, Where
 from windtunnel.matrix.content import Content, Item, apply
-from windtunnel.matrix.operations import Keys, Names, exceeds, join_suffixes
+from windtunnel.matrix.operations import Keys, Names, exceeds, fill_late, join_suffixes
 from windtunnel.matrix.plan import Edge, Plan, Stop
 from windtunnel.matrix.states import State, States, Way
 
@@ -23,8 +23,6 @@ Dict = dict[Any, Any]
 """A variant: its keys, name, shortname, dep, _name_map_file, _short_name_map_file."""
 
 _NOTHING: dict[str, str] = {}
-Unknown = Callable[[str, Where, str], None]
-"""Is told of a reference to nothing: the key, where, and the variant's name."""
 
 
 class Place:
@@ -83,9 +81,8 @@ class Expansion:
     Args:
         plan: the matrix.
         states: of the same plan; shared, so that nothing is worked out twice.
-        suffixed: whether references find keys with a suffix by their whole name.
+        late: whether references also find keys that come to be with a suffix or a join.
         join_names: makes one name of the names of two parts of a join.
-        unknown: is told of references to keys that there are not.
     """
 
     def __init__(
@@ -94,14 +91,12 @@ class Expansion:
         states: States,
         *,
         join_names: Callable[[str, str], str],
-        suffixed: bool = False,
-        unknown: Unknown | None = None,
+        late: bool = False,
     ) -> None:
         self._plan = plan
         self._states = states
-        self._suffixed = suffixed
+        self._late = late and (plan.suffixes or plan.joins)
         self._join_names = join_names
-        self._unknown = unknown
         self._limit_keys = frozenset(key for key, _, _ in plan.limits)
 
     def all(self) -> Iterator[Dict]:
@@ -109,16 +104,37 @@ class Expansion:
         start = self.start()
         if start is None:
             return
-        found = self.behind(start)
-        if self._plan.suffixes:
-            for one in found:
+        if not self._plan.suffixes and not self._late:
+            yield from self.behind(start)
+            return
+        for one in self.behind(start):
+            yield self.complete(one)
+
+    def from_index(self, index: int) -> Iterator[Dict]:
+        """The variants from the one with this number on, counted from 0."""
+        start = self.start()
+        if start is not None:
+            for one in self._later(start, index):
                 yield self.complete(one)
-        else:
-            yield from found
 
     def complete(self, variant: Dict) -> Dict:
-        """Make suffixes part of the keys."""
-        return join_suffixes(variant) if self._plan.suffixes else variant
+        """Make suffixes part of the keys, and give late references what they mean."""
+        if self._plan.suffixes:
+            variant = join_suffixes(variant)
+        return fill_late(variant) if self._late else variant
+
+    def _later(self, place: Place, skip: int) -> Iterator[Dict]:
+        """As `behind`, without the first ones, which are not even looked at."""
+        state = place.state
+        if not skip or not state.stop.number:
+            yield from self.behind(place)
+        elif state.stop.joins:
+            yield from self._joined(place, self._states.parts(state), skip)
+        else:
+            for edge, next_, count in self._states.counts(state):
+                if skip < count:
+                    yield from self._later(self.enter(place, edge, next_), skip)
+                skip = max(0, skip - count)
 
     def start(self) -> Place | None:
         """The place where the walk begins; None when the filters leave nothing."""
@@ -250,9 +266,8 @@ class Expansion:
             if disjoint:
                 keys.update(own)
             else:
-                for key in own:
-                    if key not in keys:
-                        keys[key] = own[key]
+                for key, value in own.items():
+                    keys.setdefault(key, value)
             full = name + edge.name
             keys["name"] = full
             keys["shortname"] = short + edge.short if edge.short else place.short
@@ -273,17 +288,28 @@ class Expansion:
         else:
             yield self.variant(place)
 
-    def _joined(self, place: Place, states: tuple[State | None, ...]) -> Iterator[Dict]:
-        """Every combination of one variant of each part."""
-        if states[0] is None:
+    def _joined(
+        self, place: Place, states: tuple[State | None, ...], skip: int = 0
+    ) -> Iterator[Dict]:
+        """Every combination of one variant of each part, without the first ones."""
+        first, others = states[0], states[1:]
+        if first is None:
             return
+        per_one = 1
+        if skip:
+            for other in others:
+                per_one *= self._states.count(other)
+            if not per_one:
+                return
+        begin, skip = divmod(skip, per_one)
         edge = place.state.stop.edges[0]
-        for one in self.behind(self.enter(place, edge, states[0])):
-            if len(states) == 1:
+        for one in self._later(self.enter(place, edge, first), begin):
+            if not others:
                 yield one
                 continue
-            for other in self._joined(place, states[1:]):
-                yield self.join(one, other)
+            for two in self._joined(place, others, skip):
+                yield self.join(one, two)
+            skip = 0
 
     def join(self, one: Dict, other: Dict) -> Dict:
         """Make one variant of two."""
@@ -313,7 +339,11 @@ class Expansion:
         return keys
 
     def _apply_rest(self, place: Place, keys: Keys, needs: list[str]) -> None:
-        names = self._given(place, needs)
+        names = Names(
+            {"name": place.name, "shortname": place.short, "dep": needs},
+            tuples=self._plan.suffixes,
+            suffixed=self._late,
+        )
         found = place.found
         for item in place.rest:
             if type(item) is dict:
@@ -322,19 +352,6 @@ class Expansion:
                 apply(item.items(found), keys, names)
             else:
                 item.apply(keys, names)  # type: ignore[union-attr]
-
-    def _given(self, place: Place, needs: list[str]) -> Names:
-        unknown = self._unknown
-        tell = None
-        if unknown:
-
-            def tell(key: str, where: Where) -> None:
-                unknown(key, where, place.name)
-
-        return Names(
-            {"name": place.name, "shortname": place.short, "dep": needs},
-            tuples=self._plan.suffixes, suffixed=self._suffixed, unknown=tell,
-        )  # fmt: skip
 
     def _limit(self, place: Place, keys: Keys) -> None:
         limits = [one for one in self._plan.limits if one[0] in keys]
@@ -386,12 +403,7 @@ def _last_set(place: Place, key: str) -> Where | None:
 def _enough(place: Place) -> bool:
     """Whether the first edge was the preferred one, and came to something."""
     stop = place.state.stop
-    return (
-        stop.preferred
-        and place.at == 1
-        and place.yielded
-        and place.live[0][0] is stop.edges[0]
-    )
+    return stop.preferred and place.at == 1 and place.yielded and place.live[0][0] is stop.edges[0]
 
 
 def _put_below(place: Place, edge: Edge, undecided: int, here: Place) -> None:
@@ -429,9 +441,8 @@ def _under(own: dict[str, str], patch: dict[str, str]) -> dict[str, str]:
     if own.keys().isdisjoint(patch.keys()):
         new.update(own)
     else:
-        for key in own:
-            if key not in patch:
-                new[key] = own[key]
+        for key, value in own.items():
+            new.setdefault(key, value)
     return new
 
 

@@ -10,7 +10,7 @@ include), an assignment when an operator comes before any colon, else a conditio
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NoReturn
@@ -279,7 +279,7 @@ class _Text:
                 )  # fmt: skip
             fail(
                 at, message=f"a ':' is missing{' before ' + repr(rest) if rest else ''}",
-                hint='write "variants NAME [KEY=VALUE]:"; the name and the brackets may be left out',
+                hint='write "variants NAME [KEY=VALUE]:"; NAME and brackets may be left out',
             )  # fmt: skip
         after = rest[1:].partition("#")[0].strip()
         if after:

@@ -9,18 +9,15 @@ opposite order, and only where the values differ.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
+from typing import Any
 
-from windtunnel.errors import Where
 from windtunnel.matrix.syntax import Assign, Delete, Suffix
 
 Key = str | tuple[str, ...]
 Keys = dict[Key, str]
 Given = dict[str, object]
 """What a value can refer to besides keys: name, shortname, dep."""
-Unknown = Callable[[str, Where], None]
-"""Is told of a reference to a key that there is not."""
-
 _REFERENCE = re.compile(r"\$\{(.+?)\}")
 
 
@@ -32,29 +29,20 @@ def flat(key: Key) -> str:
 
 
 class Names:
-    """What a value may refer to besides plain keys, and what happens when it is not there.
+    """What a value may refer to besides plain keys.
 
     Attributes:
         given: the names of the variant.
         tuples: whether there may be keys with suffixes.
         suffixed: whether "${k_a}" finds the key k with the suffix _a.
-        unknown: is told of what is not found.
     """
 
-    __slots__ = ("given", "suffixed", "tuples", "unknown")
+    __slots__ = ("given", "suffixed", "tuples")
 
-    def __init__(
-        self,
-        given: Given,
-        *,
-        tuples: bool = True,
-        suffixed: bool = False,
-        unknown: Unknown | None = None,
-    ) -> None:
+    def __init__(self, given: Given, *, tuples: bool = True, suffixed: bool = False) -> None:
         self.given = given
         self.tuples = tuples
         self.suffixed = suffixed
-        self.unknown = unknown
 
 
 class Value:
@@ -64,14 +52,13 @@ class Value:
     it is written.
     """
 
-    __slots__ = ("_parts", "text", "where")
+    __slots__ = ("_parts", "text")
 
-    def __init__(self, text: str, where: Where) -> None:
+    def __init__(self, text: str) -> None:
         self.text = text
-        self.where = where
         self._parts = [(found[1], *found.span()) for found in _REFERENCE.finditer(text)]
 
-    def keys(self) -> list[str]:
+    def needs(self) -> list[str]:
         """What it refers to."""
         return [key for key, _, _ in self._parts]
 
@@ -87,8 +74,6 @@ class Value:
             if value is None:
                 value = _look_up(key, keys, names)
                 if value is None:
-                    if names.unknown:
-                        names.unknown(key, self.where)
                     break
             done += [self.text[at:start], value]
             at = end
@@ -214,7 +199,7 @@ class DeleteMatching(_Matching):
 
     __slots__ = ()
 
-    def apply(self, keys: Keys, names: Names) -> None:
+    def apply(self, keys: Keys, names: Names) -> None:  # noqa: ARG002 - as all of them
         """Change the keys."""
         for key in self.found(keys):
             del keys[key]
@@ -228,7 +213,7 @@ class AddSuffix:
     def __init__(self, suffix: str) -> None:
         self.suffix = suffix
 
-    def apply(self, keys: Keys, names: Names) -> None:
+    def apply(self, keys: Keys, names: Names) -> None:  # noqa: ARG002 - as all of them
         """Change the keys."""
         changed: Keys = {
             (*key, self.suffix) if isinstance(key, tuple) else (key, self.suffix): value
@@ -239,7 +224,7 @@ class AddSuffix:
 
 
 Operation = Set | SetMatching | AppendMatching | PrependMatching | DeleteMatching | AddSuffix
-_OPERATIONS = {
+_OPERATIONS: dict[str, Callable[[str, Value], Operation]] = {
     "=": Set,
     "~=": SetLazily,
     "+=": Append,
@@ -255,10 +240,8 @@ def operation_of(statement: Assign | Delete | Suffix) -> Operation:
     if isinstance(statement, Suffix):
         return AddSuffix(statement.suffix)
     if isinstance(statement, Delete):
-        return DeleteMatching(statement.pattern, Value("", statement.where))
-    value = Value(statement.value, statement.where)
-    make: Callable[[str, Value], Operation] = _OPERATIONS[statement.operator]
-    return make(statement.key, value)
+        return DeleteMatching(statement.pattern, Value(""))
+    return _OPERATIONS[statement.operator](statement.key, Value(statement.value))
 
 
 def join_suffixes(keys: Keys) -> dict[str, str]:
@@ -282,6 +265,29 @@ def join_suffixes(keys: Keys) -> dict[str, str]:
             if keys.get(plain) != value:
                 done[flat(key)] = value
     return done
+
+
+def fill_late(variant: dict[Any, Any]) -> dict[Any, Any]:
+    """Give values what they refer to and what came to be only with a suffix or a join.
+
+    A reference to what there is not even then stays.
+    """
+
+    def meaning(found: re.Match[str]) -> str:
+        return str(variant.get(found[1], found[0]))
+
+    return {
+        key: _REFERENCE.sub(meaning, value) if isinstance(value, str) else value
+        for key, value in variant.items()
+    }
+
+
+def unknown_reference(value: str, known: Container[str]) -> str | None:
+    """The first key that a value refers to and that is not known."""
+    for found in _REFERENCE.finditer(value):
+        if found[1] not in known:
+            return found[1]
+    return None
 
 
 _LIMIT = re.compile(r"(.*)_(max|min|fixed)")

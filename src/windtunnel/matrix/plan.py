@@ -42,12 +42,12 @@ class Constraint:
 
     Attributes:
         literals: tests, and what each comes to in a name that is dropped.
-        source: the statement; None for what a `join` asks for.
+        source: the statement.
     """
 
     __slots__ = ("literals", "runs", "source")
 
-    def __init__(self, literals: Literals, source: Only | None) -> None:
+    def __init__(self, literals: Literals, source: Only | Join) -> None:
         self.literals = literals
         self.source = source
         self.runs = 0
@@ -197,11 +197,11 @@ class _Maker:
         constraints = tuple(
             Constraint(literals, one) for one, literals in constraints_in(statements, self.patterns)
         )
-        words = [word for one in statements if isinstance(one, Join) for word in one.words]
+        words = [(word, one) for one in statements if isinstance(one, Join) for word in one.words]
         if words:
             stop = self.stop()
             stop.joins = tuple(
-                Constraint(((self.patterns.test(word), False),), None) for word in words
+                Constraint(((self.patterns.test(word), False),), join) for word, join in words
             )
             stop.edges = (_edge((), None, inner),)
             inner = _Way((), (), stop)
@@ -219,9 +219,7 @@ class _Maker:
                 own = content_of([Assign(block.name, "=", one.text, one.where)], self.patterns)
                 assert own, "it sets a key"
                 way = _Way(after.constraints, (*after.contents, own), after.target)
-            edges.append(
-                _edge(one.labels, one, self.body(one.body, way, block.name))
-            )
+            edges.append(_edge(one.labels, one, self.body(one.body, way, block.name)))
         stop = self.stop()
         stop.source = block
         default = next((at for at, one in enumerate(block.variants) if one.default), None)

@@ -72,9 +72,7 @@ class States:
             for edge in stop.edges:
                 next_ = known[edge.kind]
                 if next_ is True:
-                    found, reached = self.plan.patterns.step(
-                        edge.masks, state.found, state.reached
-                    )
+                    found, reached = self.plan.patterns.step(edge.masks, state.found, state.reached)
                     next_ = known[edge.kind] = self._arrive(edge, state.open, found, reached)
                 if isinstance(next_, State):
                     ways.append((edge, next_))
