@@ -94,12 +94,12 @@ def explain_way(plan: Plan, path: list[Edge]) -> Explanation:
         found, reached = plan.patterns.step(edge.masks, found, reached)
     name = ".".join(edge.name for edge in path if edge.labels)
     removed = tuple(
-        _removal(one) for edge in path for one in edge.constraints if not fulfilled(one, found)
+        removal_of(one) for edge in path for one in edge.constraints if not fulfilled(one, found)
     )
     for edge in path:
         joins = edge.target.joins
         if joins and not any(fulfilled(one, found) for one in joins):
-            removed += (_removal(joins[0]),)
+            removed += (removal_of(joins[0]),)
     contents = [content for edge in reversed(path) for content in edge.contents]
     short = ".".join(edge.short for edge in path if edge.short)
     keys = _trace(contents, found, Names({"name": name, "shortname": short}, suffixed=True))
@@ -107,7 +107,8 @@ def explain_way(plan: Plan, path: list[Edge]) -> Explanation:
     return Explanation(name, removed, keys, joined)
 
 
-def _removal(constraint: Constraint) -> Removal:
+def removal_of(constraint: Constraint) -> Removal:
+    """A filter as one reads it."""
     source = constraint.source
     if isinstance(source, Join):
         return Removal(f"join {' '.join(word.text for word in source.words)}", source.where)
@@ -150,3 +151,8 @@ def nearest_labels(plan: Plan, name: str) -> tuple[list[str], list[str]]:
                 known[str(label)] = None
                 known[label.value] = None
     return [one for one in name.split(".") if one not in known], list(known)
+
+
+def bare(name: str) -> list[str]:
+    """The labels of a name, without their axes."""
+    return [one.strip("()").rpartition("=")[2] for one in name.split(".") if one]

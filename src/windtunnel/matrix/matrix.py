@@ -6,18 +6,35 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import TypedDict
 
 from windtunnel.errors import MatrixFileError, UsageError, Where
 from windtunnel.matrix.cellspace import Cells
 from windtunnel.matrix.expand import Dict, Expansion
-from windtunnel.matrix.explain import Explanation, Removal, explain_way, nearest_labels, ways
+from windtunnel.matrix.explain import (
+    Explanation,
+    Removal,
+    bare,
+    explain_way,
+    nearest_labels,
+    removal_of,
+    ways,
+)
 from windtunnel.matrix.grammar import Read, parse
 from windtunnel.matrix.indexes import sample_indexes, shard_bounds
 from windtunnel.matrix.names import join_names
 from windtunnel.matrix.operations import unknown_reference
 from windtunnel.matrix.plan import Edge, Plan, make_plan
-from windtunnel.matrix.states import States
-from windtunnel.matrix.syntax import Assign, Condition, Statement, Variants
+from windtunnel.matrix.states import States, first_that_empties
+from windtunnel.matrix.syntax import (
+    Assign,
+    Condition,
+    Filter,
+    Label,
+    Only,
+    Statement,
+    Variants,
+)
 from windtunnel.matrix.warn import Doubt, warnings_of
 from windtunnel.model.nearmiss import hint_for
 
@@ -41,6 +58,12 @@ class MatrixVariant:
     params: dict[str, str]
 
 
+class _Options(TypedDict):
+    defaults: bool
+    expand: Sequence[str]
+    strict: bool
+
+
 class Matrix:
     """A Cartesian configuration.
 
@@ -61,6 +84,7 @@ class Matrix:
         strict: bool = False,
     ) -> None:
         self._statements = tuple(statements)
+        self._options = _Options(defaults=defaults, expand=expand, strict=strict)
         self._strict = strict
         self._plan: Plan = make_plan(self._statements, defaults=defaults, expand=expand)
         self._states = States(self._plan)
@@ -122,8 +146,11 @@ class Matrix:
             )
         return self._variant(next(self._expansion.from_index(index)))
 
-    def shard(self, shard: int, shards: int) -> Iterator[MatrixVariant]:
-        """The variants of one of several shards, counted from 1: neighbours each.
+    def shard(self, shard: int, shards: int) -> tuple[int, Iterator[MatrixVariant]]:
+        """One of several shards, counted from 1: neighbours, as many as in the others.
+
+        Returns:
+            The number of its first variant, and its variants.
 
         Raises:
             UsageError: there is no such shard.
@@ -134,8 +161,9 @@ class Matrix:
             )
         begin, end = shard_bounds(self.count(), shard, shards)
         if begin == end:
-            return iter(())
-        return map(self._variant, islice(self._expansion.from_index(begin), end - begin))
+            return begin, iter(())
+        found = islice(self._expansion.from_index(begin), end - begin)
+        return begin, map(self._variant, found)
 
     def sample(self, size: int, seed: int) -> Iterator[tuple[int, MatrixVariant]]:
         """Some variants, drawn by a seed, in their order: with their numbers."""
@@ -153,6 +181,36 @@ class Matrix:
     def doubts(self) -> list[Doubt]:
         """What is most likely a mistake."""
         return warnings_of(self._statements, self._plan)
+
+    def why_empty(self) -> MatrixFileError:
+        """Say why nothing is left, for a matrix without variants."""
+        culprit = first_that_empties(self._plan)
+        if culprit is None:
+            return MatrixFileError(
+                "the joins leave nothing", hint="each word of a join must match something"
+            )
+        removal = removal_of(culprit)
+        return MatrixFileError(
+            f"the matrix is empty: nothing is left after {removal.text!r}",
+            where=removal.where,
+            hint="the filters before it leave something; all of them together do not",
+        )
+
+    def find(self, name: str) -> Iterator[MatrixVariant]:
+        """The variants with a name or short name.
+
+        Raises:
+            UsageError: no variant has this name, even without all filters.
+        """
+        matrix = self
+        if not self._plan.joins:
+            self.explain(name)
+            runs = tuple((Label(one),) for one in bare(name))
+            only = Only(Filter((runs,), name), negative=False, where=Where("<name>"))
+            matrix = Matrix((*self._statements, only), **self._options) if runs else self
+        for one in matrix.variants():
+            if name in (one.name, one.short_name):
+                yield one
 
     def explain(self, name: str) -> list[Explanation]:
         """What became of a variant, by its name or short name; several may have the same.

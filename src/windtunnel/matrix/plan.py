@@ -15,8 +15,9 @@ against the order of the text.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
 from windtunnel.matrix.content import Content, constraints_in, content_of
 from windtunnel.matrix.operations import limits_in
@@ -41,13 +42,15 @@ class Constraint:
     """A filter: not all of its literals may come true.
 
     Attributes:
+        number: in the order of the text.
         literals: tests, and what each comes to in a name that is dropped.
         source: the statement.
     """
 
-    __slots__ = ("literals", "runs", "source")
+    __slots__ = ("literals", "number", "runs", "source")
 
-    def __init__(self, literals: Literals, source: Only | Join) -> None:
+    def __init__(self, number: int, literals: Literals, source: Only | Join) -> None:
+        self.number = number
         self.literals = literals
         self.source = source
         self.runs = 0
@@ -159,6 +162,7 @@ class _Maker:
     patterns: Patterns
     expand: frozenset[str] | None  # None: no defaults mode
     stops: list[Stop] = field(default_factory=list)
+    numbers: Iterator[int] = field(default_factory=count)
 
     def stop(self) -> Stop:
         made = Stop(len(self.stops))
@@ -195,13 +199,15 @@ class _Maker:
         inner = after if block is None else _Way((), (), self._choice(block, after, axis))
         content = content_of(statements, self.patterns)
         constraints = tuple(
-            Constraint(literals, one) for one, literals in constraints_in(statements, self.patterns)
+            Constraint(next(self.numbers), literals, one)
+            for one, literals in constraints_in(statements, self.patterns)
         )
         words = [(word, one) for one in statements if isinstance(one, Join) for word in one.words]
         if words:
             stop = self.stop()
             stop.joins = tuple(
-                Constraint(((self.patterns.test(word), False),), join) for word, join in words
+                Constraint(next(self.numbers), ((self.patterns.test(word), False),), join)
+                for word, join in words
             )
             stop.edges = (_edge((), None, inner),)
             inner = _Way((), (), stop)

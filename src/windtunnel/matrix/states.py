@@ -48,8 +48,22 @@ Way = tuple[Edge, State]
 class States:
     """All states of a plan that somebody came to."""
 
-    def __init__(self, plan: Plan, *, keep: int = STATES_MAX) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        keep: int = STATES_MAX,
+        without: frozenset[Constraint] = frozenset(),
+    ) -> None:
+        """Begin with none.
+
+        Args:
+            plan: the matrix.
+            keep: how many are kept.
+            without: filters that do not count.
+        """
         self.plan = plan
+        self._without = without
         self._keep = keep
         self._known: dict[tuple[object, ...], State] = {}
         self.start = self._arrive(plan.start, (), 0, 0)
@@ -110,6 +124,8 @@ class States:
                 matters |= outcome[0]
                 left.append(outcome[1])
         for constraint in edge.constraints:
+            if constraint in self._without:
+                continue
             outcome = _reduced(constraint.literals, found, possible)
             if outcome is None:
                 return None
@@ -147,6 +163,33 @@ class States:
                 todo.pop()
         assert state.count is not None, "just counted"
         return state.count
+
+    def leaves_something(self, state: State | None) -> bool:
+        """Whether there is any variant behind a state: faster than to count them."""
+        if state is None:
+            return False
+        dead: set[State] = set()
+        path = [(state, iter(self._ways(state)))]
+        while path:
+            here, ways = path[-1]
+            if self._is_end(here):
+                return True
+            next_ = next((to for _, to in ways if to not in dead), None)
+            if next_ is None:
+                dead.add(here)
+                path.pop()
+            else:
+                path.append((next_, iter(self._ways(next_))))
+        return False
+
+    def _ways(self, state: State) -> list[Way]:
+        return [] if state.stop.joins else self.live(state)
+
+    def _is_end(self, state: State) -> bool:
+        """Whether a variant ends here: at the end, or at a join of which each part leaves some."""
+        if state.stop.joins:
+            return all(self.leaves_something(part) for part in self.parts(state))
+        return not state.stop.number
 
     def _behind(self, state: State) -> list[State | None]:
         if state.stop.joins:
@@ -205,3 +248,33 @@ _CONTENT: tuple[int, Literals] = (0, ())
 def fulfilled(constraint: Constraint, found: int) -> bool:
     """Whether a filter leaves a name in which these runs are found."""
     return any(test.holds(found) != value for test, value in constraint.literals)
+
+
+def first_that_empties(plan: Plan) -> Constraint | None:
+    """Of filters in the order of the text the first after which nothing is left.
+
+    Returns:
+        None when all of them leave something, or nothing is left without any: a `join`
+        asks for what there is not.
+    """
+    found = dict.fromkeys(
+        one
+        for edge in (plan.start, *(edge for stop in plan.stops for edge in stop.edges))
+        for one in edge.constraints
+    )
+    filters = sorted(found, key=lambda one: one.number)
+
+    def leaves(count: int) -> bool:
+        states = States(plan, without=frozenset(filters[count:]))
+        return states.leaves_something(states.start)
+
+    if leaves(len(filters)) or not leaves(0):
+        return None
+    some, none = 0, len(filters)
+    while none - some > 1:
+        middle = (some + none) // 2
+        if leaves(middle):
+            some = middle
+        else:
+            none = middle
+    return filters[some]
