@@ -87,7 +87,9 @@ class Oracle:
         behind = tuple(one for one in behind if not isinstance(one, Join))
         if words:
             parts = [
-                self.choose(rest, before, block, axis, self.stepped(outer, (*behind, self.only(word))))
+                self.choose(
+                    rest, before, block, axis, self.stepped(outer, (*behind, self.only(word)))
+                )
                 for word in words
             ]
             return [self.merge(list(one)) for one in itertools.product(*parts)]
@@ -123,9 +125,7 @@ class Oracle:
                 ),
                 outer.steps,
             )
-            key = (
-                [([Assign(block.name, "=", one.text, None)], None)] if block.name else []
-            )
+            key = [([Assign(block.name, "=", one.text, None)], None)] if block.name else []
             todo = [*rest, *([(before, None)] if before else []), *key, (one.body, block.name)]
             found += self.walk(todo, here)
         return found
@@ -134,7 +134,9 @@ class Oracle:
         if not self.allowed(leaf.steps, leaf.labels):
             return []
         name = ".".join(map(str, leaf.labels))
-        shown = [x.value for x, default in zip(leaf.labels, leaf.defaults, strict=True) if not default]
+        shown = [
+            x.value for x, default in zip(leaf.labels, leaf.defaults, strict=True) if not default
+        ]
         given = {"name": name, "shortname": ".".join(shown), "dep": list(leaf.needs)}
         keys = {}
         for one in self.applying(leaf.steps, leaf.labels):
@@ -244,7 +246,11 @@ def flat(key):
 def without_suffixes(keys):
     done = {key: value for key, value in keys.items() if isinstance(key, str)}
     for plain in {key[0] for key in keys if not isinstance(key, str)}:
-        group = {key: value for key, value in keys.items() if not isinstance(key, str) and key[0] == plain}
+        group = {
+            key: value
+            for key, value in keys.items()
+            if not isinstance(key, str) and key[0] == plain
+        }
         values = set(group.values())
         if plain not in keys and len(values) == 1:
             done[plain] = values.pop()

@@ -21,9 +21,7 @@ SEEDS = 600
 
 
 def check(text, defaults, axes):
-    plan = make_plan(
-        parse(text, file="<string>", read=no_files), defaults=defaults, expand=axes
-    )
+    plan = make_plan(parse(text, file="<string>", read=no_files), defaults=defaults, expand=axes)
     states = States(plan)
     expansion = Expansion(plan, states, join_names=join_names)
     try:
