@@ -19,8 +19,8 @@ DOCS := $(VENV)/.docs
 # The kernels that the whole test suite must pass with, in this order.
 KERNELS := newest 6.12
 # The rooms that do no input or output.
-PURE := */windtunnel/errors.py,*/windtunnel/model/*,*/windtunnel/sim/*,*/windtunnel/wire/*,\
-        */windtunnel/logs/*
+PURE := */windtunnel/errors.py,*/windtunnel/logs/*,*/windtunnel/matrix/*,*/windtunnel/model/*,\
+        */windtunnel/sim/*,*/windtunnel/wire/*
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test lint types pytest coverage kernels as-user bench yardsticks docs \
@@ -61,7 +61,7 @@ as-user: setup-dev ## when root: the tests again, as an ordinary user
 # Not a part of `test` until these rooms have reached it.
 coverage: $(DEV) ## every branch of the rooms that do no input or output
 	$(BIN)/pytest -q -m "not needs_uml" --cov --cov-report= \
-	  tests/model tests/wire tests/sim tests/logs tests/test_errors.py
+	  tests/logs tests/matrix tests/model tests/wire tests/sim tests/test_errors.py
 	$(BIN)/coverage report --fail-under=100 --include='$(PURE)'
 
 bench: setup-dev ## measure, and print one table

@@ -6,6 +6,9 @@
     WindtunnelError
       LabFileError    the description is wrong            exit 2
         LabFileErrors   all that is wrong with it, together
+        MatrixFileError   a matrix in the Cartesian configuration
+          MatrixWordError     a character that cannot stand there
+          MatrixIncludeError  a file that it includes cannot be read
       UsageError      the command or call is wrong        exit 2
       HostError       this machine lacks or refuses       exit 3
       GuestError      a kernel, service or the agent      exit 4
@@ -118,6 +121,28 @@ class LabFileErrors(LabFileError):  # noqa: N818 - it is several
         if len(self.errors) == 1:
             return str(self.errors[0])
         return "\n".join([f"{self.message}:", *map(str, self.errors)])
+
+
+class MatrixFileError(LabFileError):
+    """A matrix in the Cartesian configuration is wrong.
+
+    Attributes:
+        block: what the place lies in, "variant 'a' (line 3)"; empty at the top.
+    """
+
+    def __init__(
+        self, message: str, *, where: Where | None = None, hint: str = "", block: str = ""
+    ) -> None:
+        super().__init__(f"{message}, in {block}" if block else message, where=where, hint=hint)
+        self.block = block
+
+
+class MatrixWordError(MatrixFileError):
+    """A character stands where none of its kind can."""
+
+
+class MatrixIncludeError(MatrixFileError):
+    """A file that is included cannot be read."""
 
 
 class UsageError(WindtunnelError):

@@ -26,6 +26,7 @@ def offered(program, *words):
         (["run", "l"], ["lab.yaml", "labs/"]),
         (["run", "labs/"], ["labs/deep.yml"]),
         (["lab", "check", "labs/d"], ["labs/deep.yml"]),
+        (["matrix", "list", "t"], ["tests.cfg"]),
         (["runs", "show", "la"], ["latest"]),
         (["run", "--kernel", "n"], ["newest"]),
     ],
@@ -34,6 +35,7 @@ def offered(program, *words):
 def test_the_shell_is_offered_what_fits(program, words, found):
     program.write("lab.yaml", "")
     program.write("list.txt", "")
+    program.write("tests.cfg", "")
     (program.folder / "labs").mkdir()
     program.write("labs/deep.yml", "")
     assert offered(program, *words) == found

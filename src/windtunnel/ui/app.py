@@ -18,6 +18,7 @@ from windtunnel.ui import (
     kernel_commands,
     lab_commands,
     logs_command,
+    matrix_commands,
     replay_command,
     run_command,
     runs_commands,
@@ -59,6 +60,7 @@ def build() -> typer.Typer:
     app.command("replay", epilog=replay_command.EPILOG)(replay_command.replay)
     app.command("logs", epilog=logs_command.EPILOG)(logs_command.logs)
     app.add_typer(lab_commands.commands(), name="lab")
+    app.add_typer(matrix_commands.commands(), name="matrix")
     app.add_typer(kernel_commands.commands(), name="kernel")
     app.add_typer(runs_commands.commands(), name="runs")
     app.command("doctor", epilog=doctor_command.EPILOG)(doctor_command.doctor)

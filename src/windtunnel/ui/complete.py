@@ -1,15 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the shell offers when one presses Tab: lab files, runs, kernels."""
+"""What the shell offers when one presses Tab: lab files, matrices, runs, kernels."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 _SUFFIXES = (".yaml", ".yml")
+_MATRIX_SUFFIXES = (".cfg",)
 
 
 def labs(incomplete: str) -> list[str]:
     """Offer lab files, and folders that lead to some."""
+    return _files(incomplete, _SUFFIXES)
+
+
+def matrices(incomplete: str) -> list[str]:
+    """Offer files of Cartesian configuration, and folders that lead to some."""
+    return _files(incomplete, _MATRIX_SUFFIXES)
+
+
+def _files(incomplete: str, suffixes: tuple[str, ...]) -> list[str]:
     folder, _, start = incomplete.rpartition("/")
     if incomplete.startswith("/"):
         folder = folder or "/"
@@ -25,7 +35,7 @@ def labs(incomplete: str) -> list[str]:
         text = f"{incomplete[: len(incomplete) - len(start)]}{entry.name}"
         if entry.is_dir():
             found.append(f"{text}/")
-        elif entry.suffix in _SUFFIXES:
+        elif entry.suffix in suffixes:
             found.append(text)
     return found
 
