@@ -72,10 +72,10 @@ def check_model(model: Model, rows: Sequence[Cell], strength: int) -> Coverage:
     return _check(
         [len(parameter.values) for parameter in model.parameters],
         negative,
-        _sets(len(model.parameters), strength, model.groups),
         rows,
-        [(index, fault) for index, fault in faults if fault],
-        _PlainSearch(model).possible,
+        sets=_sets(len(model.parameters), strength, model.groups),
+        invalid=[(index, fault) for index, fault in faults if fault],
+        possible=_PlainSearch(model).possible,
     )
 
 
@@ -103,14 +103,14 @@ def check_space(
     return _check(
         [len(axis.values) for axis in space.axes],
         [set() for _ in range(count)],
-        _sets(count, strength, groups),
         cells,
-        [
+        sets=_sets(count, strength, groups),
+        invalid=[
             (index, "the filters do not leave it")
             for index, cell in enumerate(cells)
             if cell not in space
         ],
-        possible,
+        possible=possible,
     )
 
 
@@ -130,8 +130,9 @@ def _sets(count: int, strength: int, groups: Sequence[Group]) -> list[tuple[int,
 def _check(
     levels: Sequence[int],
     negative: Sequence[set[int]],
-    sets: Sequence[tuple[int, ...]],
     rows: Sequence[Cell],
+    *,
+    sets: Sequence[tuple[int, ...]],
     invalid: list[tuple[int, str]],
     possible: Callable[[Tuple], bool],
 ) -> Coverage:

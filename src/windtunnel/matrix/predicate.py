@@ -31,22 +31,20 @@ class Not:
 
 
 @dataclass(frozen=True, slots=True)
-class Both:
-    """Each of two holds."""
+class Every:
+    """Each part holds."""
 
-    left: Predicate
-    right: Predicate
+    parts: tuple[Predicate, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Either:
-    """One of two holds, or both."""
+class Some:
+    """One part holds, or several."""
 
-    left: Predicate
-    right: Predicate
+    parts: tuple[Predicate, ...]
 
 
-Predicate = Among | Not | Both | Either
+Predicate = Among | Not | Every | Some
 
 
 def constraints_of(predicate: Predicate, text: str, where: Where | None) -> list[Constraint]:
@@ -55,10 +53,11 @@ def constraints_of(predicate: Predicate, text: str, where: Where | None) -> list
     What is joined by AND at the top becomes several: the fewer parameters one
     has, the sooner it is seen to be broken.
     """
-    if isinstance(predicate, Both):
+    if isinstance(predicate, Every):
         return [
-            *constraints_of(predicate.left, text, where),
-            *constraints_of(predicate.right, text, where),
+            constraint
+            for part in predicate.parts
+            for constraint in constraints_of(part, text, where)
         ]
     parameters = tuple(sorted(_parameters(predicate)))
     place = {number: index for index, number in enumerate(parameters)}
@@ -72,7 +71,7 @@ def _parameters(predicate: Predicate) -> set[int]:
         case Not(inner=inner):
             return _parameters(inner)
         case _:
-            return _parameters(predicate.left) | _parameters(predicate.right)
+            return set().union(*(_parameters(part) for part in predicate.parts))
 
 
 def _compiled(predicate: Predicate, place: Mapping[int, int]) -> Callable[[tuple[int, ...]], bool]:
@@ -83,9 +82,9 @@ def _compiled(predicate: Predicate, place: Mapping[int, int]) -> Callable[[tuple
         case Not(inner=inner):
             negated = _compiled(inner, place)
             return lambda values: not negated(values)
-        case Both(left=left, right=right):
-            first, second = _compiled(left, place), _compiled(right, place)
-            return lambda values: first(values) and second(values)
-        case Either(left=left, right=right):
-            first, second = _compiled(left, place), _compiled(right, place)
-            return lambda values: first(values) or second(values)
+        case Every(parts=parts):
+            all_of = [_compiled(part, place) for part in parts]
+            return lambda values: all(holds(values) for holds in all_of)
+        case Some(parts=parts):
+            some_of = [_compiled(part, place) for part in parts]
+            return lambda values: any(holds(values) for holds in some_of)

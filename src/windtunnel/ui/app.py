@@ -17,6 +17,7 @@ from windtunnel.ui import (
     exec_command,
     kernel_commands,
     lab_commands,
+    matrix_commands,
     replay_command,
     run_command,
     runs_commands,
@@ -55,6 +56,7 @@ def build() -> typer.Typer:
     app.command("shell", epilog=shell_command.EPILOG)(shell_command.shell)
     app.command("replay", epilog=replay_command.EPILOG)(replay_command.replay)
     app.add_typer(lab_commands.commands(), name="lab")
+    app.add_typer(matrix_commands.commands(), name="matrix")
     app.add_typer(kernel_commands.commands(), name="kernel")
     app.add_typer(runs_commands.commands(), name="runs")
     app.command("doctor", epilog=doctor_command.EPILOG)(doctor_command.doctor)
