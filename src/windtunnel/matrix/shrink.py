@@ -183,7 +183,7 @@ class _Search:
         for step in range(steps):
             if not self.missing:
                 return True
-            if self.work <= 0:
+            if self.work <= 0 or len(self.rows) == len(self.task.required):
                 return False
             _, pairs = self.draw.pick(list(self.missing))
             number = self._row_for(pairs, step, fewest)
