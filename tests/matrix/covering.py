@@ -62,14 +62,15 @@ def models(draw):
 def valid_rows(model):
     """Every row that may be."""
     negatives = set(model.negatives())
-    found = []
-    for row in product(*(range(len(parameter.values)) for parameter in model.parameters)):
-        if sum(pair in negatives for pair in enumerate(row)) <= 1 and all(
+    return [
+        row
+        for row in product(*(range(len(parameter.values)) for parameter in model.parameters))
+        if sum(pair in negatives for pair in enumerate(row)) <= 1
+        and all(
             constraint.allows(tuple(row[number] for number in constraint.parameters))
             for constraint in model.constraints
-        ):
-            found.append(row)
-    return found
+        )
+    ]
 
 
 def column_sets(count, strength, groups=()):

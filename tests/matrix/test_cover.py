@@ -8,6 +8,9 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
 from matrix.covering import (
     NestedSpace,
     forbid,
@@ -17,9 +20,6 @@ from matrix.covering import (
     tuples_of,
     valid_rows,
 )
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
-
 from repository import REPOSITORY
 from windtunnel.errors import LabFileError, UsageError
 from windtunnel.matrix import cover, shrink, solver
@@ -82,9 +82,7 @@ def test_pairs_need_no_more_rows_than_picts_best_of_twenty(name):
     model = plain_model(*levels)
     rows = cover_model(model, 2)
     assert len(rows) <= most
-    pairs = sum(
-        levels[one] * levels[other] for other in range(len(levels)) for one in range(other)
-    )
+    pairs = sum(levels[one] * levels[other] for other in range(len(levels)) for one in range(other))
     assert len(tuples_of(model, rows, 2)) == pairs
 
 
@@ -108,9 +106,7 @@ def test_another_hash_seed_gives_the_same_rows():
             [sys.executable, "-c", code],
             env={
                 "PYTHONHASHSEED": hash_seed,
-                "PYTHONPATH": os.pathsep.join(
-                    str(REPOSITORY / part) for part in ("src", "tests")
-                ),
+                "PYTHONPATH": os.pathsep.join(str(REPOSITORY / part) for part in ("src", "tests")),
             },
             capture_output=True,
             text=True,
@@ -261,7 +257,7 @@ def test_a_model_that_only_fails_has_only_rows_with_a_negative_value():
 
 def test_a_required_row_that_breaks_a_constraint_names_it():
     model = plain_model(2, 2, constraints=[forbid((0, 1), (0, 0))])
-    with pytest.raises(LabFileError, match="required row 2 cannot be completed: it breaks .*forb"):
+    with pytest.raises(LabFileError, match=r"required row 2 cannot be completed: it breaks .*forb"):
         cover_model(model, 2, required=[(1, 1), (0, 0)])
 
 

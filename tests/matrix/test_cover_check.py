@@ -6,10 +6,18 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from matrix.covering import column_sets, forbid, models, nested_space, plain_model, tuples_of, valid_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from matrix.covering import (
+    column_sets,
+    forbid,
+    models,
+    nested_space,
+    plain_model,
+    tuples_of,
+    valid_rows,
+)
 from windtunnel.errors import LabFileError, UsageError, Where
 from windtunnel.matrix import covercheck
 from windtunnel.matrix.covercheck import check_model, check_space
