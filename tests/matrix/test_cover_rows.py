@@ -9,11 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matrix.covering import models
+from matrix.covering import models, nested_space
 from windtunnel.errors import LabFileError
 from windtunnel.matrix.cells import ABSENT, ANY
 from windtunnel.matrix.covermodel import Parameter, Value
-from windtunnel.matrix.rowtext import read_rows, row_texts, rows_to_csv, rows_to_json, whole_rows
+from windtunnel.matrix.rowtext import (
+    read_rows,
+    row_texts,
+    rows_to_csv,
+    rows_to_json,
+    whole_cells,
+    whole_rows,
+)
 
 PARAMETERS = (
     Parameter("os", (Value("linux", aliases=("gnu", "tux")), Value('win, "11"'))),
@@ -71,6 +78,18 @@ def test_what_is_wrong_is_said_with_its_place(text, where, message):
 
 
 def test_only_whole_rows_can_be_checked():
-    whole_rows([(0, 1)], file="r.csv", parameters=PARAMETERS)
+    assert whole_rows([(0, 1)], file="r.csv", parameters=PARAMETERS) == [(0, 1)]
     with pytest.raises(LabFileError, match="row 2 has no value of 'cpus'"):
         whole_rows([(0, 1), (0, ANY)], file="r.csv", parameters=PARAMETERS)
+
+
+def test_an_axis_inside_another_value_needs_no_cell():
+    space = nested_space(lambda cell: cell[4] == 0)
+    rows = [(1, ANY, 0, ANY, 0), (0, 1, 0, ANY, 0), (1, ANY, 0, ANY, 2)]
+    assert whole_cells(rows, file="r.csv", space=space) == [
+        (1, ABSENT, 0, ABSENT, 0),
+        (0, 1, 0, ABSENT, 0),
+        (1, ABSENT, 0, ABSENT, 2),  # no cell: the check will say so
+    ]
+    with pytest.raises(LabFileError, match="row 1 has no value of 'distro'"):
+        whole_cells([(0, ANY, 0, ANY, 0)], file="r.csv", space=space)

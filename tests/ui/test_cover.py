@@ -61,6 +61,48 @@ def test_a_model_of_avocados_varianter_is_known_by_its_heading(program):
     assert len(program("matrix", "cover", model).stdout.splitlines()) == 4
 
 
+CONFIGURATION = """\
+variants os:
+    - linux:
+        variants distro:
+            - debian:
+            - fedora:
+    - win:
+variants disk:
+    - ide:
+    - virtio:
+        no win
+variants cpus:
+    - 1:
+    - 4:
+    - 64:
+no 64..win
+"""
+
+
+def test_of_a_cartesian_configuration_what_its_filters_leave_is_covered(program):
+    matrix = program.write("tests.cfg", CONFIGURATION)
+    made = program("matrix", "cover", matrix, "--format", "csv")
+    assert (made.returncode, made.stderr) == (0, "")
+    assert made.stdout.splitlines()[0] == "cpus,disk,os,distro"
+    rows = program.write("rows.csv", made.stdout)
+    checked = program("matrix", "cover", matrix, "--check", rows)
+    assert checked.returncode == 0
+    # 4 are impossible: virtio and 64 with win; win with either distro
+    assert "cover 26 of 26 combinations; 4 more are impossible" in checked.stdout
+    first = program.write("first.csv", "os,cpus,disk,distro\nwin,4,ide,\n")
+    more = program(
+        "matrix", "cover", matrix, "--required", first, "--mixed", "cpus,disk,os@3", "-t", "1",
+        "--format", "json",
+    )  # fmt: skip
+    document = json.loads(more.stdout)
+    assert document[0] == {"cpus": "4", "disk": "ide", "os": "win"}
+    assert len({(row["cpus"], row["disk"], row["os"]) for row in document}) == 8
+    lacking = program("matrix", "cover", matrix, "--check", first)
+    assert lacking.returncode == 1
+    assert "missing: cpus=1, disk=ide\n" in lacking.stdout
+
+
 def test_mistakes_are_said_with_their_place(program):
     model = program.write("model.txt", 'a: x, y\nb: 1\n[a] = "z";\n[c] = 1;\n')
     done = program("matrix", "cover", model)

@@ -51,6 +51,11 @@ class Parameter:
     values: tuple[Value, ...]
     where: Where | None = None
 
+    def label(self, value: int) -> str:
+        """Name a value for people: "os=linux", "mtu=~0" when it is negative."""
+        found = self.values[value]
+        return f"{self.name}={'~' * found.negative}{found.text}"
+
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
@@ -131,9 +136,7 @@ class Model:
 
     def label(self, parameter: int, value: int) -> str:
         """Name a value for people: "os=linux"."""
-        found = self.parameters[parameter]
-        mark = "~" if found.values[value].negative else ""
-        return f"{found.name}={mark}{found.values[value].text}"
+        return self.parameters[parameter].label(value)
 
     def check(self) -> None:
         """Find what would make no sense.

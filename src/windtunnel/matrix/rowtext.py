@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 
 from windtunnel.errors import LabFileError, Where
-from windtunnel.matrix.cells import ANY, Cell
+from windtunnel.matrix.cells import ABSENT, ANY, Cell, CellSpace
 from windtunnel.matrix.covermodel import Parameter, Value
 from windtunnel.model.nearmiss import hint_for
 
@@ -100,20 +100,47 @@ def read_rows(text: str, *, file: str, parameters: Sequence[Parameter]) -> list[
     return rows
 
 
-def whole_rows(rows: Sequence[Cell], *, file: str, parameters: Sequence[Parameter]) -> None:
+def whole_rows(rows: Sequence[Cell], *, file: str, parameters: Sequence[Parameter]) -> list[Cell]:
     """Check that nothing is open.
+
+    Returns:
+        The rows.
 
     Raises:
         LabFileError: a row lacks a value.
     """
     for number, row in enumerate(rows, start=1):
         if ANY in row:
-            name = parameters[row.index(ANY)].name
-            raise LabFileError(
-                f"row {number} has no value of {name!r}",
-                where=Where(file),
-                hint="only whole rows can be checked",
-            )
+            raise _open_row(number, parameters[row.index(ANY)].name, file)
+    return list(rows)
+
+
+def whole_cells(rows: Sequence[Cell], *, file: str, space: CellSpace) -> list[Cell]:
+    """Take what is not said for absent, which axes inside other values may be.
+
+    Returns:
+        The cells.
+
+    Raises:
+        LabFileError: an axis that has to be there is not said.
+    """
+    cells = []
+    for number, row in enumerate(rows, start=1):
+        cell = tuple(ABSENT if value == ANY else value for value in row)
+        found = space.complete(row) if cell not in space else None
+        if found is not None:
+            missing = next(at for at, value in enumerate(found) if value != cell[at])
+            raise _open_row(number, space.axes[missing].name, file)
+        cells.append(cell)
+    return cells
+
+
+def _open_row(number: int, name: str, file: str) -> LabFileError:
+    return LabFileError(
+        f"row {number} has no value of {name!r}",
+        where=Where(file),
+        hint="only whole rows can be checked",
+    )
 
 
 def _lines(text: str, file: str) -> Iterator[list[tuple[str, Where]]]:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,13 +16,15 @@ from windtunnel.ui.failures import say_on_stderr
 from windtunnel.ui.options import examples
 
 if TYPE_CHECKING:
+    from windtunnel.matrix.cells import Cell, CellSpace
     from windtunnel.matrix.covercheck import Coverage
-    from windtunnel.matrix.covermodel import Group, Model
+    from windtunnel.matrix.covermodel import Group, Model, Parameter
 
 EPILOG = examples(
     "windtunnel matrix cover model.txt",
     "windtunnel matrix cover model.txt --strength 3 --format csv > rows.csv",
     "windtunnel matrix cover model.txt --mixed 'os,browser,locale@3'",
+    "windtunnel matrix cover tests.cfg --strength 2",
     "# whether rows, of whatever origin, cover a model",
     "windtunnel matrix cover model.txt --strength 3 --check rows.csv",
 )
@@ -41,7 +44,9 @@ class Format(Enum):
 def cover(
     model: Annotated[
         Path,
-        typer.Argument(metavar="MODEL", help="A PICT model, or one of Avocado's cit varianter."),
+        typer.Argument(
+            metavar="MODEL", help="A PICT model, a cit model of Avocado, or a Cartesian FILE.cfg."
+        ),
     ],
     *,
     strength: Annotated[
@@ -82,7 +87,6 @@ def cover(
     missing and rows that may not be, and exits with 1 if there are any.
     """
     # Imported here, so that other commands do not wait for it.
-    from windtunnel.matrix.cover import cover_model  # noqa: PLC0415
     from windtunnel.matrix.rowtext import (  # noqa: PLC0415
         read_rows,
         row_texts,
@@ -91,14 +95,17 @@ def cover(
     )
     from windtunnel.ui import screen  # noqa: PLC0415
 
-    found = _read_model(model, mixed or [], case_sensitive=case_sensitive)
-    parameters = found.parameters
+    if model.suffix == ".cfg":
+        subject = _matrix(model, mixed or [])
+    else:
+        subject = _model(model, mixed or [], case_sensitive=case_sensitive)
+    parameters = subject.parameters
     if check is not None:
-        return _check(found, check, strength, format_)
+        return _check(subject, check, strength, format_)
     wanted = (
         read_rows(_text(required), file=str(required), parameters=parameters) if required else []
     )
-    rows = cover_model(found, strength, required=wanted, seed=seed)
+    rows = subject.cover(strength, wanted, seed)
     if format_ is Format.CSV:
         screen.out().print(rows_to_csv(parameters, rows), end="")
     elif format_ is Format.JSON:
@@ -111,26 +118,69 @@ def cover(
     return ExitStatus.PASSED
 
 
+# What is covered, wherever it was read.
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    parameters: Sequence[Parameter]
+    cover: Callable[[int, list[Cell], int], list[Cell]]  # strength, required rows, seed
+    check: Callable[[list[Cell], int], Coverage]  # rows, strength
+    whole: Callable[[list[Cell], str], list[Cell]]  # rows with nothing open, their file
+
+
 def _text(path: Path) -> str:
     from windtunnel.engine.labfile import read_text  # noqa: PLC0415 - slow to import
 
     return read_text(path)
 
 
-def _read_model(path: Path, mixed: list[str], *, case_sensitive: bool) -> Model:
+def _model(path: Path, mixed: list[str], *, case_sensitive: bool) -> _Subject:
     from windtunnel.matrix.cit import looks_like_cit, read_cit  # noqa: PLC0415
+    from windtunnel.matrix.cover import cover_model  # noqa: PLC0415
+    from windtunnel.matrix.covercheck import check_model  # noqa: PLC0415
     from windtunnel.matrix.pict import read_pict  # noqa: PLC0415
+    from windtunnel.matrix.rowtext import whole_rows  # noqa: PLC0415
 
     text = _text(path)
     if looks_like_cit(text):
-        model = read_cit(text, file=str(path))
+        found = read_cit(text, file=str(path))
     else:
         reading = read_pict(text, file=str(path), case_sensitive=case_sensitive)
         for warning in reading.warnings:
             say_on_stderr(f"warning: {warning}")
-        model = reading.model
-    names = [parameter.name for parameter in model.parameters]
-    return replace(model, groups=(*model.groups, *(_group(one, names) for one in mixed)))
+        found = reading.model
+    names = [parameter.name for parameter in found.parameters]
+    groups = (*found.groups, *(_group(one, names) for one in mixed))
+    model: Model = replace(found, groups=groups)
+    return _Subject(
+        model.parameters,
+        lambda strength, required, seed: cover_model(model, strength, required=required, seed=seed),
+        lambda rows, strength: check_model(model, rows, strength),
+        lambda rows, file: whole_rows(rows, file=file, parameters=model.parameters),
+    )
+
+
+def _matrix(path: Path, mixed: list[str]) -> _Subject:
+    from windtunnel.matrix.cover import cover_space  # noqa: PLC0415
+    from windtunnel.matrix.covercheck import check_space  # noqa: PLC0415
+    from windtunnel.matrix.covermodel import Parameter, Value  # noqa: PLC0415
+    from windtunnel.matrix.matrix import Matrix  # noqa: PLC0415
+    from windtunnel.matrix.parser import read_beside  # noqa: PLC0415
+    from windtunnel.matrix.rowtext import whole_cells  # noqa: PLC0415
+
+    matrix = Matrix.read(_text(path), file=str(path), read=read_beside)
+    space: CellSpace = matrix.cells()
+    parameters = [
+        Parameter(axis.name, tuple(Value(text) for text in axis.values)) for axis in space.axes
+    ]
+    groups = [_group(one, [axis.name for axis in space.axes]) for one in mixed]
+    return _Subject(
+        parameters,
+        lambda strength, required, seed: cover_space(
+            space, strength, groups=groups, required=required, seed=seed
+        ),
+        lambda rows, strength: check_space(space, rows, strength, groups),
+        lambda rows, file: whole_cells(rows, file=file, space=space),
+    )
 
 
 def _group(text: str, names: list[str]) -> Group:
@@ -153,24 +203,22 @@ def _group(text: str, names: list[str]) -> Group:
     return Group(tuple(numbers), int(strength))
 
 
-def _check(model: Model, path: Path, strength: int, format_: Format) -> int:
-    from windtunnel.matrix.covercheck import check_model  # noqa: PLC0415
-    from windtunnel.matrix.rowtext import read_rows, whole_rows  # noqa: PLC0415
+def _check(subject: _Subject, path: Path, strength: int, format_: Format) -> int:
+    from windtunnel.matrix.rowtext import read_rows  # noqa: PLC0415
     from windtunnel.ui import screen  # noqa: PLC0415
 
     if format_ is Format.CSV:
         raise UsageError("--check has no CSV", hint="--format json, or leave it out")
-    rows = read_rows(_text(path), file=str(path), parameters=model.parameters)
-    whole_rows(rows, file=str(path), parameters=model.parameters)
-    coverage = check_model(model, rows, strength)
+    rows = read_rows(_text(path), file=str(path), parameters=subject.parameters)
+    coverage = subject.check(subject.whole(rows, str(path)), strength)
     if format_ is Format.JSON:
-        screen.print_json(_document(model, coverage, len(rows)))
+        screen.print_json(_document(subject.parameters, coverage, len(rows)))
     else:
         console = screen.out()
         for index, why in coverage.invalid:
             console.print(f"row {index + 1} may not be: {why}")
         for pairs in coverage.missing[:MISSING_SHOWN_MAX]:
-            console.print(f"missing: {', '.join(model.label(*pair) for pair in pairs)}")
+            console.print(f"missing: {_tuple_text(subject.parameters, pairs)}")
         if coverage.missing_count > MISSING_SHOWN_MAX:
             console.print(f"missing: {coverage.missing_count - MISSING_SHOWN_MAX} more")
         right = len(rows) - len(coverage.invalid)
@@ -182,7 +230,11 @@ def _check(model: Model, path: Path, strength: int, format_: Format) -> int:
     return ExitStatus.PASSED if coverage.complete else ExitStatus.FAILED
 
 
-def _document(model: Model, coverage: Coverage, count: int) -> dict[str, Any]:
+def _tuple_text(parameters: Sequence[Parameter], pairs: Sequence[tuple[int, int]]) -> str:
+    return ", ".join(parameters[number].label(index) for number, index in pairs)
+
+
+def _document(parameters: Sequence[Parameter], coverage: Coverage, count: int) -> dict[str, Any]:
     return {
         "rows": count,
         "covered": coverage.covered,
@@ -191,7 +243,7 @@ def _document(model: Model, coverage: Coverage, count: int) -> dict[str, Any]:
         "complete": coverage.complete,
         "missing_tuples": [
             {
-                model.parameters[number].name: model.parameters[number].values[index].text
+                parameters[number].name: parameters[number].values[index].text
                 for number, index in pairs
             }
             for pairs in coverage.missing
