@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from windtunnel.errors import UsageError
-from windtunnel.ui import complete
+from windtunnel.ui import complete, cover_command
 from windtunnel.ui.failures import say_on_stderr
 from windtunnel.ui.options import JsonOption, examples
 
@@ -83,6 +83,7 @@ def commands() -> typer.Typer:
         ),
     )(show)
     add("explain", epilog=examples("windtunnel matrix explain tests.cfg boot.linux"))(explain)
+    add("cover", epilog=cover_command.EPILOG)(cover_command.cover)
     return group
 
 
