@@ -81,7 +81,8 @@ def main() -> None:
         print(f"{'input':40} {'variants':>9} {'keys':>5} {'CPU s':>8} {'per s':>9} {'MB':>5} ratio")
         for name, file, first in inputs:
             count, keys, spent, memory = expand(SOURCE, file, first, "ours")
-            line = f"{name[-40:]:40} {count:9} {keys:5.0f} {spent:8.2f} {count / spent:9.0f} {memory:5}"
+            speed = f"{spent:8.2f} {count / spent:9.0f} {memory:5}"
+            line = f"{name[-40:]:40} {count:9} {keys:5.0f} {speed}"
             if chosen.reference:
                 other = expand(chosen.reference, file, first, "reference")
                 assert other[0] == count, "both expand the same"

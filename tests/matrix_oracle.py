@@ -154,9 +154,12 @@ class Oracle:
         for one in steps:
             if isinstance(one, Only) and matches(one.filter, labels) == one.negative:
                 return False
-            if isinstance(one, Condition) and matches(one.filter, labels) != one.negative:
-                if not self.allowed(one.body, labels):
-                    return False
+            if (
+                isinstance(one, Condition)
+                and matches(one.filter, labels) != one.negative
+                and not self.allowed(one.body, labels)
+            ):
+                return False
         return True
 
     def applying(self, steps, labels):

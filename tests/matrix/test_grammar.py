@@ -55,7 +55,8 @@ def test_names_of_variants_cannot_be_assigned():
 
 def test_every_statement_becomes_what_it_is_and_a_suffix_stands_at_the_end():
     found = read(
-        "suffix _a # no\ndel k\nonly a\nno b # why\njoin a b\nc: d = 1\nvariants:\n  - x:\n!e:\n  f = 1\n"
+        "suffix _a # no\ndel k\nonly a\nno b # why\njoin a b\nc: d = 1\n"
+        "variants:\n  - x:\n!e:\n  f = 1\n"
     )
     kinds = [type(one) for one in found]
     assert kinds == [Delete, Only, Only, Join, Condition, Variants, Condition, Suffix]

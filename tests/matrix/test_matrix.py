@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 
@@ -13,7 +14,12 @@ from matrix_oracle import no_files
 from repository import REPOSITORY
 from windtunnel.errors import MatrixFileError, UsageError
 from windtunnel.matrix import ABSENT, ANY, Matrix, Parser
+from windtunnel.matrix.expand import Expansion
+from windtunnel.matrix.grammar import parse
 from windtunnel.matrix.indexes import sample_indexes, shard_bounds
+from windtunnel.matrix.names import join_names
+from windtunnel.matrix.plan import make_plan
+from windtunnel.matrix.states import States
 
 TEXT = """\
 mem = 512
@@ -78,7 +84,7 @@ def test_bounds_of_shards_meet():
     bounds = [shard_bounds(10**12, at, 7) for at in range(1, 8)]
     assert bounds[0][0] == 0
     assert bounds[-1][1] == 10**12
-    assert all(one[1] == two[0] for one, two in zip(bounds, bounds[1:], strict=False))
+    assert all(one[1] == two[0] for one, two in pairwise(bounds))
 
 
 def test_a_sample_has_different_numbers_and_depends_on_its_seed_alone():
@@ -294,12 +300,6 @@ def test_names_of_joins_are_as_programs_know_them():
 
 
 def test_forgetting_states_changes_nothing():
-    from windtunnel.matrix.expand import Expansion
-    from windtunnel.matrix.grammar import parse
-    from windtunnel.matrix.names import join_names
-    from windtunnel.matrix.plan import make_plan
-    from windtunnel.matrix.states import States
-
     plan = make_plan(parse(TEXT, file="m.cfg", read=no_files))
     found = Expansion(plan, States(plan, keep=0), join_names=join_names).all()
     assert [one["name"] for one in found] == NAMES
@@ -338,3 +338,80 @@ def test_the_same_bytes_come_whatever_python_s_hashes_are():
         for seed in ("1", "2")
     }
     assert len(outputs) == 1
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "found"),
+    [
+        ("x_max = 256", "512", "256"),
+        ("x_max = 3M", "4K", "4K"),
+        ("x_max = 1G", "1024M", "1024M"),
+        ("x_max = 1.5G", "2G", "1.5G"),
+        ("x_max = 10B", "11", "10B"),
+        ("x_max = 2K", "1500", "2K"),
+        ("x_min = 4", "1", "4"),
+        ("x_min = 1T", "1G", "1T"),
+        ("x_fixed = abc", "7", "abc"),
+        ("x_min = 5\nx_max = 3", "4", "3"),
+        ("x_max = 3\nx_min = 5", "4", "5"),
+    ],
+)
+def test_limits_change_values_as_they_always_did(limit, value, found):
+    (one,) = matrix(f"{limit}\nx = {value}\n").variants()
+    assert one.params["x"] == found
+    assert next(matrix(limit).variants()).params["x"] == limit.split()[-1]
+
+
+def test_values_can_refer_to_names():
+    (one,) = matrix(
+        "variants os:\n  - @a: q\n  - b:\nonly a\nk = ${name} ${shortname}-${dep}"
+    ).variants()
+    assert one.params["k"] == "(os=a) -['q']"
+
+
+def test_a_reference_that_is_known_is_no_error_when_strict_whatever_else_is_in_the_value():
+    (one,) = matrix("a = ${}-\nb = ${a}$\n", strict=True).variants()
+    assert one.params["b"] == "${}-$"
+    late = (
+        "variants:\n - x:\n    k = ${k_x}\n    suffix _x\n - y:\n    k = 4\n    suffix _y\njoin x y"
+    )
+    (one,) = matrix(late, strict=True).variants()
+    assert one.params["k_x"] == "${k_x}"
+
+
+def test_the_last_of_an_empty_matrix_is_nothing():
+    def later(text, index):
+        plan = make_plan(parse(text, file="m.cfg", read=no_files))
+        return list(Expansion(plan, States(plan), join_names=join_names).from_index(index))
+
+    assert later("variants:\n  - a:\nonly b\n", 0) == []
+    assert later("variants:\n  - a:\njoin a b\n", 1) == []
+
+
+def test_a_default_at_the_end_is_taken_alone():
+    found = matrix("variants x:\n - a:\n - @b:\nvariants y:\n - c:\n - d:\n", defaults=True)
+    assert [one.name for one in found.variants()] == ["(y=c).(x=b)", "(y=d).(x=b)"]
+    found = matrix("variants x:\n - a:\n - @b:\n", defaults=True, expand=["x"])
+    assert [one.name for one in found.variants()] == ["(x=a)", "(x=b)"]
+
+
+def test_axes_of_one_name_and_line_are_told_apart():
+    files = {"x.cfg": "variants x:\n - a:\n"}
+    text = "include x.cfg\n" * 4
+    found = Matrix.read(text, file="m.cfg", read=lambda path, _: (path, files[path]))
+    assert [one.name for one in found.cells().axes] == ["x", "x:1", "x:1#2", "x:1#3"]
+
+
+def test_cells_answer_the_same_when_they_forget(monkeypatch):
+    monkeypatch.setattr("windtunnel.matrix.cellspace._ANSWERS_MAX", 1)
+    cells = matrix(TEXT).cells()
+    assert [one in cells for one in [(0, 0, 0), (1, 1, ABSENT), (1, 0, 1)]] == [True, False, True]
+
+
+def test_cells_know_defaults_that_come_to_nothing():
+    text = (
+        "variants x:\n - @a:\n    variants:\n      - p:\n          only q\n - b:\n"
+        "variants:\n - r:\n"
+    )
+    cells = matrix(text, defaults=True).cells()
+    assert list(cells.cells()) == [(0, 1, ABSENT)]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import random
+import random  # noqa: TID251 - one configuration for each seed
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -44,7 +44,7 @@ def check(text, defaults, axes):
 @pytest.mark.parametrize("part", range(4))
 def test_random_configurations_expand_as_brute_force_does(part):
     for seed in range(part, SEEDS, 4):
-        check(*write(random.Random(seed).randrange))  # noqa: TID251 - by seed
+        check(*write(random.Random(seed).randrange))
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))

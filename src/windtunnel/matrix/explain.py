@@ -137,9 +137,8 @@ def _trace(contents: list[Content], found: int, names: Names) -> dict[str, tuple
 def _text(one: Plain) -> str:
     if isinstance(one, Assign):
         return f"{one.key} {one.operator} {one.value}".rstrip()
-    if isinstance(one, Delete):
-        return f"del {one.pattern}"
-    return f"suffix {one.suffix}"
+    assert isinstance(one, Delete), "a suffix changes keys and no values"
+    return f"del {one.pattern}"
 
 
 def nearest_labels(plan: Plan, name: str) -> tuple[list[str], list[str]]:
