@@ -86,26 +86,28 @@ def cover(
     same rows everywhere. --check counts with code of its own, names what is
     missing and rows that may not be, and exits with 1 if there are any.
     """
-    # Imported here, so that other commands do not wait for it.
-    from windtunnel.matrix.rowtext import (  # noqa: PLC0415
-        read_rows,
-        row_texts,
-        rows_to_csv,
-        rows_to_json,
-    )
-    from windtunnel.ui import screen  # noqa: PLC0415
+    # Imported where they are needed, so that other commands do not wait for it.
+    from windtunnel.matrix.rowtext import read_rows  # noqa: PLC0415
 
     if model.suffix == ".cfg":
         subject = _matrix(model, mixed or [])
     else:
         subject = _model(model, mixed or [], case_sensitive=case_sensitive)
-    parameters = subject.parameters
     if check is not None:
         return _check(subject, check, strength, format_)
     wanted = (
-        read_rows(_text(required), file=str(required), parameters=parameters) if required else []
+        read_rows(_text(required), file=str(required), parameters=subject.parameters)
+        if required
+        else []
     )
-    rows = subject.cover(strength, wanted, seed)
+    _write(subject.parameters, subject.cover(strength, wanted, seed), format_)
+    return ExitStatus.PASSED
+
+
+def _write(parameters: Sequence[Parameter], rows: list[Cell], format_: Format) -> None:
+    from windtunnel.matrix.rowtext import row_texts, rows_to_csv, rows_to_json  # noqa: PLC0415
+    from windtunnel.ui import screen  # noqa: PLC0415
+
     if format_ is Format.CSV:
         screen.out().print(rows_to_csv(parameters, rows), end="")
     elif format_ is Format.JSON:
@@ -115,7 +117,6 @@ def cover(
             [parameter.name for parameter in parameters],
             [screen.Row(tuple(texts)) for texts in row_texts(parameters, rows)],
         )
-    return ExitStatus.PASSED
 
 
 # What is covered, wherever it was read.
