@@ -196,7 +196,7 @@ def test_every_line_of_packages_txt_has_its_four_columns():
     lines = (REPOSITORY / "packages.txt").read_text().splitlines()
     rows = [line.split() for line in lines if line and not line.startswith("#")]
     assert [row for row in rows if len(row) != 4] == []
-    assert {row[2] for row in rows} <= {"setup", "build", "labs", "tests", "bench"}
+    assert {row[2] for row in rows} <= {"setup", "build", "debug", "labs", "tests", "bench"}
     assert {row[3] for row in rows} == {"required", "optional"}
     assert len({row[0] for row in rows}) == len(rows)
 

@@ -18,6 +18,7 @@
         ImpossibleFaultError  a fault that this kind of node cannot have
       ProtocolError   a peer's bytes break a protocol     exit 4
       StateError      a call at the wrong time            exit 2
+      PausedError     somebody paused the world           exit 130
       ReplayError     two equal runs differ               exit 1
       InternalError   our own bug                         exit 70
 
@@ -225,6 +226,20 @@ class StateError(WindtunnelError):
         super().__init__(message, hint=hint)
         self.state = state
         self.required = required
+
+
+class PausedError(WindtunnelError):
+    """Somebody called `World.pause` while time passed; wait again, and it goes on.
+
+    Attributes:
+        time_ns: the virtual instant in lab time.
+    """
+
+    exit_status = ExitStatus.INTERRUPTED
+
+    def __init__(self, message: str, *, time_ns: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.time_ns = time_ns
 
 
 class ReplayError(WindtunnelError):

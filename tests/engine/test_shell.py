@@ -220,3 +220,86 @@ def test_a_session_from_a_script_is_the_same_each_time(open_shell):
     first = story()
     assert "10.0.0.1/24" in first[0][0]
     assert first == story()
+
+
+# ---- breakpoints ----
+
+
+def faulty_pair():
+    return small_labs.pair(
+        processes=(ProcessSpec("mark", "b", "echo here", start_ns=3 * SECOND_NS),),
+        steps=(Step(4 * SECOND_NS, "a step", Command("a", "true")),),
+    )
+
+
+def stops(session, line):
+    """Enter a line, let time pass; gives the breakpoints that were told."""
+    if session.enter(line).runs:
+        session.finish()
+    return [news for news in session.take_news() if "breakpoint" in news]
+
+
+def test_a_breakpoint_on_a_time_stops_a_command_at_that_very_instant(open_shell):
+    session = open_shell()
+    assert session.enter(":break 1.234567891 s").text == "1: 1.234 s"
+    assert stops(session, "sleep 5; echo woken") == ["[1.234 s] breakpoint 1: 1.234 s"]
+    assert session.world.now_ns == 1_234_567_891
+    assert session.prompt == "a 1.234 s, a command runs # "
+    with pytest.raises(UsageError, match="a command still runs on a"):
+        session.enter("echo too early")
+    assert stops(session, ":step 1 ns") == []
+    assert (session.world.now_ns, session.busy) == (1_234_567_892, True)
+    assert stops(session, ":continue") == []
+    assert session.take_output() == b"woken\r\n"
+    assert session.world.now_ns > 5 * SECOND_NS
+
+
+def test_a_breakpoint_on_an_event_stops_at_its_instant_each_time(open_shell):
+    session = open_shell(faulty_pair())
+    do(session, ":break event process node=b")
+    do(session, ":break event step")
+    do(session, ":break 3.5 s")
+    (hit,) = stops(session, ":sleep 10 s")
+    assert "] breakpoint 1: event process-start node=b process=mark command=echo here pid=" in hit
+    assert 3 * SECOND_NS <= session.world.now_ns < 3 * SECOND_NS + SECOND_NS // 100
+    (hit,) = stops(session, ":continue")
+    assert "event process-exit node=b process=mark outcome=exited status=0" in hit
+    assert stops(session, ":continue") == ["[3.500 s] breakpoint 3: 3.500 s"]
+    assert session.enter(":breaks").text == "1: event process node=b\n2: event step"
+    do(session, ":delete 1")
+    do(session, ":delete all")
+    assert session.enter(":breaks").text == "no breakpoints"
+    assert stops(session, ":sleep 2 s") == []
+
+
+def test_breakpoints_change_nothing_in_the_lab(open_shell):
+    def story(*lines):
+        session = open_shell(small_labs.busy_pair())
+        for line in lines:
+            stops(session, line)
+        while session.world.now_ns < 3 * SECOND_NS:
+            stops(session, f":at {3 * SECOND_NS} ns")
+        shown = do(session, "head -c 8 /dev/urandom | od; date +%N; cat /proc/stat; echo $$")
+        session.close()
+        return shown
+
+    plain = story()
+    assert story(":break 1.1 s", ":break event process", ":break 20 ms") == plain
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (":break", "needs a time, or an event"),
+        (":break 5", "unit"),
+        (":break 0 s", "0 s is past"),
+        (":break event falt", "did you mean 'fault'"),
+        (":break event fault now", "'now' is no field"),
+        (":delete 7", "there is no breakpoint '7'"),
+        (":continue", "nothing would stop it"),
+    ],
+)
+def test_a_wrong_breakpoint_is_refused_in_words(open_shell, line, said):
+    with pytest.raises(UsageError) as caught:
+        open_shell().enter(line)
+    assert said in str(caught.value)

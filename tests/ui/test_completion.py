@@ -41,6 +41,13 @@ def test_the_shell_is_offered_what_fits(program, words, found):
     assert offered(program, *words) == found
 
 
+@pytest.mark.parametrize(("start", "found"), [("", ["left", "right"]), ("r", ["right"])])
+def test_the_nodes_of_the_lab_are_offered(program, start, found):
+    program.write("lab.yaml", "name: x\nnodes: {left: {}, right: {}}\n")
+    assert offered(program, "debug", "lab.yaml", "--node", start) == found
+    assert offered(program, "debug", "none.yaml", "--node", start) == []
+
+
 def test_hidden_files_and_missing_folders_are_not_offered(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".hidden.yaml").touch()

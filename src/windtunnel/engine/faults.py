@@ -83,6 +83,10 @@ class Faults:
         self._world = world
         self._recorder = recorder
         self._processes = processes
+        self.begun: set[str] = set()
+        """The names of the faults that last."""
+        self.failures: dict[str, GuestError | StateError] = {}
+        """Why faults could not be begun or undone, by their names."""
 
     def tasks(self, faults: Iterable[Fault]) -> list[Task]:
         """A task for each fault."""
@@ -91,10 +95,16 @@ class Faults:
     def _task(self, fault: Fault) -> Task:
         yield Wait(until_ns=fault.at_ns)
         self._tell(fault, "begin")
+        self.begun.add(fault.name)
         if not (yield from self._attempt(fault, self._begin(fault))) or fault.for_ns is None:
             return
         yield Wait(until_ns=fault.at_ns + fault.for_ns)
+        yield from self.undo(fault)
+
+    def undo(self, fault: Fault) -> Task:
+        """End a fault that has begun."""
         if (yield from self._attempt(fault, self._end(fault))):
+            self.begun.discard(fault.name)
             self._tell(fault, "end")
 
     def _attempt(self, fault: Fault, doing: Task) -> Generator[Wait, None, bool]:
@@ -106,6 +116,8 @@ class Faults:
             if type(error) not in (GuestError, StateError):
                 raise
             self._tell(fault, "failed", message=error.message)
+            self.begun.discard(fault.name)
+            self.failures[fault.name] = error
             return False
         return True
 

@@ -10,6 +10,7 @@ from typing import Self
 
 from windtunnel.engine.kernel import default_kernel
 from windtunnel.engine.link import LinkSetting, impairment_from
+from windtunnel.engine.process import duration_ns
 from windtunnel.engine.recorder import Recorder
 from windtunnel.engine.world import World, WorldOptions
 from windtunnel.errors import UsageError
@@ -17,6 +18,9 @@ from windtunnel.images.kernels import Kernel
 from windtunnel.model.addressing import Addressing, Draft, DraftEnd, wire
 from windtunnel.model.check import check_spec
 from windtunnel.model.cpu import CpuSpec
+from windtunnel.model.fault import Fault, FaultAction, ProcessFault
+from windtunnel.model.faultcheck import FAULTS_MAX
+from windtunnel.model.faultwords import fault_name
 from windtunnel.model.impairment import Impairment
 from windtunnel.model.lab import (
     VOLUME_LATENCY_NS,
@@ -64,6 +68,7 @@ class Lab:
         self._spec = LabSpec(name=name, seed=seed, memory_bytes=parse_size(memory), root=root)
         self._links: list[Draft] = []
         self._networks: list[Draft] = []
+        self._faults: list[Fault] = []
 
     @classmethod
     def from_spec(cls, spec: LabSpec) -> Self:
@@ -72,6 +77,7 @@ class Lab:
         lab._spec = spec
         lab._links = [_draft(link.name, link.ends, link) for link in spec.links]
         lab._networks = [_draft(one.name, one.members, one) for one in spec.networks]
+        lab._faults = list(spec.faults)
         return lab
 
     def node(
@@ -178,6 +184,44 @@ class Lab:
         ends = tuple(_end(member, None, impairment) for member in members)
         self._networks.append(Draft(ends=ends, name=name, subnet=subnet, mtu_bytes=mtu))
 
+    def fault(
+        self,
+        action: FaultAction,
+        *,
+        at: str | int,
+        lasting: str | int | None = None,
+        every: str | int | None = None,
+        until: str | int | None = None,
+        name: str | None = None,
+    ) -> None:
+        """Have something break at a lab time, while the program lets time pass.
+
+        Args:
+            action: what; any of `windtunnel.model.fault`.
+            at: when: text with a unit, or whole nanoseconds.
+            lasting: it is undone after so long; None leaves it.
+            every: again and again, from one beginning to the next.
+            until: no beginning after this; needed with `every`, as a program has no end.
+            name: for events; made of what it does otherwise.
+
+        Raises:
+            UsageError: the times make no sense.
+        """
+        at_ns = duration_ns(at)
+        for_ns = None if lasting is None else duration_ns(lasting)
+        if (every is None) != (until is None):
+            raise UsageError("a fault has `every` without `until`, or `until` without `every`")
+        step_ns = 1 if every is None else duration_ns(every)
+        last_ns = at_ns if until is None else duration_ns(until)
+        if step_ns <= 0 or last_ns < at_ns:
+            raise UsageError("a fault that is repeated never begins, or never goes on")
+        if (last_ns - at_ns) // step_ns >= FAULTS_MAX:
+            raise UsageError(f"a fault is repeated more than {FAULTS_MAX} times")
+        for number, time_ns in enumerate(range(at_ns, last_ns + 1, step_ns), 1):
+            fault = Fault(time_ns, "", action, for_ns)
+            words = name if name is None or number == 1 else f"{name}, {number}"
+            self._faults.append(replace(fault, name=words or fault_name(fault)))
+
     def spec(self) -> LabSpec:
         """The lab, addressed and checked.
 
@@ -186,8 +230,11 @@ class Lab:
         """
         loopbacks = [address for node in self._spec.nodes for address in node.addresses]
         links, networks = wire(self._links, self._networks, loopbacks=loopbacks)
-        spec = replace(self._spec, links=links, networks=networks)
-        check_spec(spec)
+        faults = sorted(self._faults, key=lambda fault: fault.at_ns)
+        spec = replace(self._spec, links=links, networks=networks, faults=tuple(faults))
+        # What a program will start by hand is nowhere written; `World.fault` looks then.
+        known = {(process.node, process.name) for process in spec.processes}
+        check_spec(replace(spec, faults=tuple(one for one in faults if _is_known(one, known))))
         return spec
 
     def start(
@@ -199,6 +246,8 @@ class Lab:
     ) -> World:
         """Boot it; use the world as a context manager.
 
+        Its faults happen at their times; its processes and steps are the program's.
+
         Args:
             kernel: to boot; the default kernel otherwise, which must be built.
             recorder: is told what happens.
@@ -209,7 +258,14 @@ class Lab:
             GuestError: the lab could not be set up.
         """
         chosen = options or WorldOptions(kernel=kernel or default_kernel())
-        return World(self.spec(), chosen, recorder)
+        world = World(self.spec(), chosen, recorder)
+        world.plan_faults()
+        return world
+
+
+def _is_known(fault: Fault, processes: set[tuple[str, str]]) -> bool:
+    action = fault.action
+    return not isinstance(action, ProcessFault) or (action.node, action.process) in processes
 
 
 def _end(end: LabNode | str, addresses: tuple[str, ...] | None, impairment: Impairment) -> DraftEnd:

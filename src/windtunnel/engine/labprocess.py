@@ -8,7 +8,8 @@ that would begin while its node is paused begins when the node goes on.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from typing import Self
 
 from windtunnel.engine.node import Node
 from windtunnel.engine.process import Process, Result
@@ -19,8 +20,18 @@ from windtunnel.model.lab import ProcessSpec
 class LabProcess:
     """What the lab means by one process; each `Process` is one life of it."""
 
-    def __init__(self, spec: ProcessSpec, node: Node) -> None:
+    def __init__(
+        self, spec: ProcessSpec, node: Node, *, again: Callable[[], Process] | None = None
+    ) -> None:
+        """Create; it has not begun.
+
+        Args:
+            spec: what it is.
+            node: that it runs in.
+            again: begins one more life of it, where the spec alone does not say how.
+        """
         self.spec = spec
+        self._again = again
         self._node = node
         self._lives: list[Process] = []
         self._due = False
@@ -28,6 +39,15 @@ class LabProcess:
         self._stopped_by: set[Hashable] = set()
         self._paused_by: dict[Hashable, tuple[str, bool]] = {}  # its node, by the same words
         self._waits = False  # its life is due, but its node is paused
+
+    @classmethod
+    def of(cls, process: Process, node: Node) -> Self:
+        """Take over a process that a program has started."""
+        spec = ProcessSpec(process.name, process.node, process.command)
+        one = cls(spec, node, again=process.again)
+        one._lives.append(process)
+        one._due = True
+        return one
 
     @property
     def running(self) -> bool:
@@ -78,8 +98,11 @@ class LabProcess:
             return
         self._waits = bool(self._paused_by)
         if not self._waits:
-            spec = self.spec
-            self._lives.append(self._node.begin(spec.command, env=dict(spec.env), name=spec.name))
+            self._lives.append(self._begin() if self._again is None else self._again())
+
+    def _begin(self) -> Process:
+        spec = self.spec
+        return self._node.begin(spec.command, env=dict(spec.env), name=spec.name)
 
     def time_out(self) -> None:
         """Kill it because its time is up."""

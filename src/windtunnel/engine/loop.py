@@ -123,6 +123,11 @@ class Calendar:
         self._failure_ns = 0
         self._poller = Poller()
         self._devices: dict[VhostUserBackend, Seat] = {}
+        self._halts: list[Seat] = []
+        self._halted: list[Seat] = []
+        self.held_by_host: Callable[[], bool] | None = None
+        """Asked while a guest is silent: whether somebody on the host holds it, so that
+        no watchdog counts. It may raise to end the run."""
 
     # ---- what others ask ----
 
@@ -156,6 +161,9 @@ class Calendar:
             self._seats.append(seat)
         else:
             self._seats[successor_of.number - 1] = seat
+            if successor_of.halt is not None:
+                seat.halt, successor_of.halt = successor_of.halt, None
+                self._halts[self._halts.index(successor_of)] = seat
         self._watch_seat(seat)
         return seat
 
@@ -262,6 +270,17 @@ class Calendar:
             raise InternalError("interrupt while the guest runs")
         seat.call()
 
+    def halt(self, seat: Seat, time_ns: int, action: Action) -> None:
+        """Have `action` called once a guest has done all that it does before `time_ns`.
+
+        Nobody runs then, and `action` may look, at the guest's process too, if it has
+        one just then, but not touch the world. It is no appointment: rounds are what they are without it,
+        so nothing in any guest is other than without it.
+        """
+        assert seat.halt is None, "a guest halts once at a time"
+        seat.halt = Appointment(time_ns, action)
+        self._halts.append(seat)
+
     def forget(self, seat: Seat) -> None:
         """Let a guest go that was told to end: its loss is no failure."""
         seat.state = SeatState.GONE
@@ -353,6 +372,8 @@ class Calendar:
             return False
         # Nothing earlier can happen any more.
         self.agenda.advance(max(self.agenda.now_ns, min(earliest_ns, appointment_ns)))
+        if self._halts:
+            self._do_halts([seat for seat in self._halts if _halts(seat, self.agenda.now_ns)])
         if appointment_ns <= earliest_ns:
             action = self.agenda.take()
             self._log("action", self.agenda.now_ns, "-")
@@ -414,8 +435,11 @@ class Calendar:
         for seat in seats:
             if not self._go_on(seat):
                 self._active.discard(seat)
-        while self._active and self._failure is None:
-            self._poll()
+        while (self._active or self._halted) and self._failure is None:
+            if self._active:
+                self._poll()
+            else:
+                self._pass_halts()
         self._in_round = False
         for seat in seats:
             for kind, time_ns in seat.log:
@@ -426,10 +450,29 @@ class Calendar:
             seat.outbox.clear()
         self._settle_losses()
 
+    def _pass_halts(self) -> None:
+        """Do what guests were halted for in this round, then let them go on in it."""
+        halted, self._halted = self._halted, []
+        self._do_halts(halted)
+        self._active.update(halted)
+        for seat in halted:
+            if not self._go_on(seat):
+                self._active.discard(seat)
+
+    def _do_halts(self, seats: Sequence[Seat]) -> None:
+        for seat in sorted(seats, key=lambda seat: seat.number):
+            halt, seat.halt = seat.halt, None
+            self._halts.remove(seat)
+            if halt is not None and halt.action is not None:
+                halt.action()
+
     def _go_on(self, seat: Seat) -> bool:
         """Let a waiting guest go on in its round; False when it has come to its end."""
         while seat.state is SeatState.WAITING:
             local_ns, wish_ns = seat.agenda.next_ns(), seat.wish_ns
+            if seat.halt is not None and _halts(seat, min(seat.next_ns or 0, seat.bound_ns - 1)):
+                self._halted.append(seat)
+                return False
             if (
                 local_ns is not None
                 and local_ns < seat.bound_ns
@@ -444,6 +487,8 @@ class Calendar:
                 return False
             self.grants += 1
             until_ns = seat.bound_ns if local_ns is None else min(local_ns, seat.bound_ns)
+            if seat.halt is not None:
+                until_ns = min(until_ns, seat.halt.time_ns)
             seat.let_run(wish_ns, min(until_ns, NEVER_NS))
         if seat.state is SeatState.STARTING and seat.started:
             seat.admit()
@@ -516,6 +561,8 @@ class Calendar:
     def _poll(self) -> None:
         """Wait until something arrives, and handle it; watch over who runs."""
         self._beat()
+        if self.held_by_host is not None:
+            self.held_by_host()
         if self._poller.wait(POLL_HOST_S):
             return
         began_host_s = monotonic_host_s() - POLL_HOST_S
@@ -525,6 +572,8 @@ class Calendar:
             self._check_life()
             if not self._active:
                 return
+            if self.held_by_host is not None and self.held_by_host():
+                began_host_s = monotonic_host_s()
             seen = self._glimpse()
             if seen != last_seen:
                 last_seen, began_host_s = seen, monotonic_host_s()
@@ -578,3 +627,8 @@ class Calendar:
             hint="a program that computes without any syscall stops the clock; "
             "raise the limit with --watchdog if it only needs longer",
         )
+
+
+def _halts(seat: Seat, time_ns: int) -> bool:
+    """Whether a guest that goes on at `time_ns` has come to where it is to halt."""
+    return seat.halt is not None and seat.halt.time_ns <= time_ns

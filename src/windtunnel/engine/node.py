@@ -230,7 +230,7 @@ class Node:
                     node=self.name,
                     time_ns=self._world.now_ns,
                 )
-            self._world.wait_at_most(lambda: False, pause_ns, "the next try")
+            self._world.wait_at_most(lambda: False, pause_ns, "the next try", pausable=True)
 
     def write_file(
         self, path: str, content: str | bytes, *, mode: int = 0o644, owner: str = ""

@@ -81,10 +81,12 @@ class Surroundings(Protocol):
     def now_ns(self) -> int:
         """Lab time."""
 
-    def wait(self, condition: Callable[[], bool], what: str) -> None:
+    def wait(self, condition: Callable[[], bool], what: str, *, pausable: bool = False) -> None:
         """Let time pass until `condition` holds."""
 
-    def wait_at_most(self, condition: Callable[[], bool], limit_ns: int, what: str) -> bool:
+    def wait_at_most(
+        self, condition: Callable[[], bool], limit_ns: int, what: str, *, pausable: bool = False
+    ) -> bool:
         """The same, for at most `limit_ns`; whether it held."""
 
     def lab_time(self, world_ns: int) -> int:
@@ -202,11 +204,14 @@ class Process:
 
         Args:
             timeout: virtual time after which it is killed, with its group.
+
+        Raises:
+            PausedError: a pause came first; it goes on when time next passes.
         """
         if timeout is None:
-            self._world.wait(lambda: self._own.ended, f"{self.command!r}")
+            self._world.wait(lambda: self._own.ended, f"{self.command!r}", pausable=True)
         elif not self._world.wait_at_most(
-            lambda: self._own.ended, duration_ns(timeout), f"{self.command!r}"
+            lambda: self._own.ended, duration_ns(timeout), f"{self.command!r}", pausable=True
         ):
             self.time_out()
             self._world.wait(lambda: self._own.ended, f"the end of {self.command!r}")
@@ -217,7 +222,7 @@ class Process:
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
         """Let time pass until `condition` holds; it is looked at when something is printed."""
-        self._world.wait(condition, f"{self.command!r}")
+        self._world.wait(condition, f"{self.command!r}", pausable=True)
 
     def signal(self, number: int) -> None:
         """Send a signal to it and its group; it is delivered when time next passes."""

@@ -56,6 +56,7 @@ class Seat:
         called: whether it was interrupted, and so wants to run at this instant.
         outbox: what it has sent to others in the present round.
         log: its moves in the present round: (kind, time).
+        halt: where somebody who debugs it wants it to stand still; see `Calendar.halt`.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Seat:
         self.called = False
         self.outbox: list[tuple[Agenda, int, Action]] = []
         self.log: list[tuple[str, int]] = []
+        self.halt: Appointment | None = None
         self._start_ns = start_ns
         self._start: Message | None = None
         self._buffer = b""

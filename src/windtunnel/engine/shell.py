@@ -12,10 +12,12 @@ While a command runs, what is typed reaches its terminal at the present instant.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from windtunnel.engine.breakpoints import Breakpoints
+from windtunnel.engine.node import PRIVATE
 from windtunnel.engine.process import Process
 from windtunnel.engine.recorder import Recorder
 from windtunnel.engine.run import LabRun
@@ -46,15 +48,50 @@ _SHELL_ENVIRONMENT = {
     "PROMPT_COMMAND": "stty -echo; export -n PS0 PS1 PS2 PROMPT_COMMAND",
     "HISTFILE": "",
 }
-# --noediting: the line has been edited when it comes.
-_SHELL = ["bash", "--noprofile", "--norc", "--noediting", "-i"]
+MARK_OF_PROMPT = "\x1b]7770;p0\x07"
+"""What a program prints in place of its prompt, so that we know that it waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShellProgram:
+    """What one types to in a node.
+
+    Attributes:
+        command: its command line.
+        environment: further variables.
+        prompt: what the host shows in place of its prompt.
+    """
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    prompt: str
+
+
+SHELL = ShellProgram(
+    # --noediting: the line has been edited when it comes.
+    ("bash", "--noprofile", "--norc", "--noediting", "-i"),
+    _SHELL_ENVIRONMENT,
+    prompt="#",
+)
+
+_WORDS = (
+    *("sleep", "step", "at", "break", "breaks", "delete", "continue"),
+    *("nodes", "node", "help", "quit"),
+)
 
 # What a program says that takes the screen over: the other screen, keys of its own.
 _SCREEN = re.compile(rb"\x1b\[\?(?:1049|1047|47|1)h")
 
 HELP = """\
-:sleep TIME   let time pass, such as :sleep 10 s
+:sleep TIME   let time pass, such as :sleep 10 s; :step 1 ns is the same
 :at [TIME]    the lab's time; or let time pass until it is TIME
+:break TIME   stand still at this time of the lab
+:break event KIND [FIELD=VALUE]...
+              stand still when this happens, such as :break event fault,
+              or :break event process node=r1; KIND may be a first word
+:breaks       all breakpoints
+:delete N     remove the breakpoint with this number; all with :delete all
+:continue     let time pass until the command ends, or to a breakpoint
 :nodes        all nodes
 :node NAME    go to another node; its shell stays as you left it
 :help         this
@@ -73,10 +110,12 @@ class Outcome:
     Attributes:
         text: to be shown at once; empty when there is nothing to say.
         leave: whether the user wants to leave.
+        runs: whether a command runs now, and time is to pass until it has ended.
     """
 
     text: str = ""
     leave: bool = False
+    runs: bool = False
 
 
 class MarkFilter:
@@ -143,7 +182,15 @@ def _held_from(rest: bytes) -> int:
 class NodeShell:
     """The shell of one node, on a terminal of its own."""
 
-    def __init__(self, world: World, node: str, *, terminal: str, size: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        world: World,
+        node: str,
+        *,
+        terminal: str,
+        size: tuple[int, int],
+        program: ShellProgram = SHELL,
+    ) -> None:
         """Ask for it; it begins when time next passes.
 
         Args:
@@ -151,14 +198,16 @@ class NodeShell:
             node: its name.
             terminal: TERM for its programs.
             size: rows and columns.
+            program: it, if it is no shell.
         """
         self.node = node
+        self.prompt = program.prompt
         self.filter = MarkFilter()
         self._output = bytearray()
         self.process: Process = world.node(node).begin(
-            _SHELL,
-            env={**_SHELL_ENVIRONMENT, "TERM": terminal},
-            name="shell",
+            program.command,
+            env={**program.environment, "TERM": terminal},
+            name=f"{PRIVATE}shell",  # no part of the lab, and no event
             terminal=True,
             sink=self._take,
         )
@@ -182,12 +231,15 @@ class NodeShell:
 class ShellRecorder:
     """Keeps what the lab itself does, so that the user can be told."""
 
-    def __init__(self) -> None:
+    def __init__(self, breakpoints: Breakpoints) -> None:
         self._lines: list[str] = []
+        self._breakpoints = breakpoints
 
     def event(self, time_ns: int, kind: str, node: str = "", **fields: Any) -> None:
-        """Note a step, a check, a link or a process that was not started by hand."""
-        text = _event_text(Event(time_ns, 0, kind, node, fields))
+        """Note a step, a check, or the end of a process."""
+        event = Event(time_ns, 0, kind, node, fields)
+        self._breakpoints.note_event(event)
+        text = _event_text(event)
         if text:
             self._lines.append(f"[{format_duration(time_ns)}] {text}")
 
@@ -209,7 +261,7 @@ def _event_text(event: Event) -> str:
         case "check":
             verdict = "passed" if fields.get("passed") else f"failed: {fields.get('message')}"
             return f"{where}{fields.get('name')} {verdict}"
-        case "process-exit" if fields.get("process") != "shell":
+        case "process-exit":
             return (
                 f"{where}{fields.get('process')} {fields.get('outcome')} ({fields.get('status')})"
             )
@@ -227,6 +279,8 @@ class LabShell:
         node: str | None = None,
         terminal: str = "dumb",
         size: tuple[int, int] = (24, 80),
+        at_ns: int = 0,
+        program: Callable[[World, str], ShellProgram] | None = None,
     ) -> None:
         """Boot the lab, and let a shell begin in `node`, or in the first one.
 
@@ -236,6 +290,8 @@ class LabShell:
             node: where to begin.
             terminal: TERM of programs in it.
             size: rows and columns of the terminal.
+            at_ns: lab time at which the shell begins.
+            program: says at that time what begins in place of a shell.
 
         Raises:
             UsageError: there is no such node.
@@ -248,12 +304,17 @@ class LabShell:
         self._terminal = terminal
         self._size = size
         self._shells: dict[str, NodeShell] = {}
-        self._recorder = ShellRecorder()
+        self.breakpoints = Breakpoints()
+        self._interrupted = False
+        self._recorder = ShellRecorder(self.breakpoints)
         recorder: Recorder = self._recorder
         self.world = World(spec, options, recorder)
         try:
             run = LabRun(self.world, recorder, captures=_no_capture, progress=_say_nothing)
             self._timeline: Timeline = run.timeline()
+            self._timeline.advance(lambda: False, until_ns=at_ns)
+            if program is not None:
+                self._begin(name, program(self.world, name))
             self._current = self._shell(name)
             self.finish()
         except BaseException:
@@ -272,7 +333,9 @@ class LabShell:
         """What stands before a line: node and lab time."""
         if self._current.filter.wants_more:
             return "> "
-        return f"{self.node} {format_duration(self.world.now_ns)} # "
+        meanwhile = ", a command runs" if self.busy else ""
+        time = format_duration(self.world.now_ns)
+        return f"{self.node} {time}{meanwhile} {self._current.prompt} "
 
     @property
     def busy(self) -> bool:
@@ -301,6 +364,12 @@ class LabShell:
         return (
             ":sleep ",
             ":at ",
+            ":step ",
+            ":break ",
+            ":break event ",
+            ":breaks",
+            ":delete ",
+            ":continue",
             ":nodes",
             *(f":node {name}" for name in self._names),
             ":help",
@@ -320,9 +389,14 @@ class LabShell:
         """
         if line.startswith(":") and not self._current.filter.wants_more:
             return self._own(line)
+        if self.busy:
+            raise UsageError(
+                f"a command still runs on {self.node}",
+                hint="':continue' lets it go on; ':node NAME' goes to another node",
+            )
         self._current.filter.begin_command()
         self._current.process.write(line + "\n")
-        return Outcome()
+        return Outcome(runs=True)
 
     def type(self, data: bytes) -> None:
         """Give bytes to the command's terminal, at the present instant."""
@@ -336,22 +410,42 @@ class LabShell:
 
     # ---- time ----
 
+    @property
+    def stopped(self) -> bool:
+        """Whether a breakpoint has been hit, or an interrupt: time is to stand still."""
+        return self.breakpoints.hit or self._interrupted
+
+    def interrupt(self) -> None:
+        """Let time stand still as soon as possible; for the handler of a signal."""
+        self._interrupted = True
+
     def advance(self, slice_ns: int) -> None:
-        """Let time pass until the command has ended, for at most `slice_ns`."""
-        self._timeline.advance(lambda: not self.busy, until_ns=self.world.now_ns + slice_ns)
+        """Let time pass until the command has ended or a breakpoint, for at most `slice_ns`."""
+        self._pass_time(lambda: not self.busy, self.world.now_ns + slice_ns)
 
     def finish(self, limit_ns: int = COMMAND_MAX_NS) -> bool:
-        """Let time pass until the command has ended; whether it did within `limit_ns`."""
+        """Let time pass until the command has ended or a breakpoint; whether within `limit_ns`."""
         self.advance(limit_ns)
-        return not self.busy
+        return not self.busy or self.stopped
+
+    def _pass_time(self, condition: Callable[[], bool], until_ns: int) -> None:
+        break_ns = self.breakpoints.next_ns()
+        if break_ns is not None:
+            until_ns = min(until_ns, break_ns)
+        self._timeline.advance(lambda: condition() or self.stopped, until_ns=until_ns)
+        self.breakpoints.note_time(self.world.now_ns)
 
     def take_output(self) -> bytes:
         """What the terminal is to show since this was last asked."""
         return self._current.take_output()
 
     def take_news(self) -> list[str]:
-        """What the lab did by itself since this was last asked, a line each."""
-        return self._recorder.take()
+        """What the lab did by itself since this was last asked, a line each.
+
+        Last come the breakpoints that were hit: once they are told, time may go on.
+        """
+        self._interrupted = False
+        return [*self._recorder.take(), *self.breakpoints.take_hits()]
 
     def close(self) -> None:
         """End the lab."""
@@ -369,8 +463,16 @@ class LabShell:
         word, _, rest = line[1:].strip().partition(" ")
         rest = rest.strip()
         match word:
-            case "sleep":
+            case "sleep" | "step":
                 self._sleep_until(self.world.now_ns + _duration(rest, line))
+            case "continue":
+                return self._continue()
+            case "break":
+                return Outcome(str(self.breakpoints.add(rest, now_ns=self.world.now_ns)))
+            case "breaks":
+                return Outcome(str(self.breakpoints))
+            case "delete":
+                self.breakpoints.delete(rest)
             case "at":
                 if rest:
                     self._sleep_until(_duration(rest, line))
@@ -385,19 +487,41 @@ class LabShell:
             case "quit" | "q" | "exit":
                 return Outcome(leave=True)
             case _:
-                near = near_miss(word, ["sleep", "at", "nodes", "node", "help", "quit"])
+                near = near_miss(word, _WORDS)
                 hint = f"did you mean ':{near}'?" if near else "':help' lists what there is"
                 raise UsageError(f"there is no ':{word}'", hint=hint)
         return Outcome()
 
     def _sleep_until(self, time_ns: int) -> None:
-        self._timeline.advance(lambda: False, until_ns=time_ns)
+        self._pass_time(lambda: False, time_ns)
+
+    def _continue(self) -> Outcome:
+        if self.busy:
+            return Outcome(runs=True)
+        if not self.breakpoints.any:
+            raise UsageError(
+                "nothing would stop it: no command runs, and there is no breakpoint",
+                hint="':sleep 10 s' lets some time pass; ':break' sets a breakpoint",
+            )
+        self._pass_time(lambda: False, self.world.now_ns + COMMAND_MAX_NS)
+        if not self.stopped:
+            raise UsageError(
+                "no breakpoint was hit within four hours of virtual time",
+                hint="enter ':continue' again to go on",
+            )
+        return Outcome()
 
     def _shell(self, name: str) -> NodeShell:
         shell = self._shells.get(name)
         if shell is None or not shell.process.running:
-            shell = NodeShell(self.world, name, terminal=self._terminal, size=self._size)
-            self._shells[name] = shell
+            return self._begin(name, SHELL)
+        return shell
+
+    def _begin(self, name: str, program: ShellProgram) -> NodeShell:
+        shell = NodeShell(
+            self.world, name, terminal=self._terminal, size=self._size, program=program
+        )
+        self._shells[name] = shell
         return shell
 
     def _known(self, name: str) -> str:

@@ -51,6 +51,21 @@ class Timeline:
     def __init__(self, world: TimelineWorld, tasks: Iterable[Task]) -> None:
         self._world = world
         self._waits: dict[Task, Wait] = {task: Wait(until_ns=world.now_ns) for task in tasks}
+        self.busy = False
+        """Whether a task goes on just now: it has called us."""
+
+    def add(self, task: Task) -> None:
+        """Have one more task go on from the present instant."""
+        self._waits[task] = Wait(until_ns=self._world.now_ns)
+
+    def remove(self, task: Task) -> None:
+        """Have a task go no further; no effect when it is done."""
+        if self._waits.pop(task, None) is not None:
+            task.close()
+
+    def has(self, task: Task) -> bool:
+        """Whether a task is not done yet."""
+        return task in self._waits
 
     @property
     def finished(self) -> bool:
@@ -86,12 +101,21 @@ class Timeline:
     def _go_on(self) -> bool:
         """Let every task that can go on do so; whether there was one."""
         ready = [task for task, wait in self._waits.items() if self._ready(wait)]
-        for task in ready:
-            try:
-                self._waits[task] = next(task)
-            except StopIteration:
-                del self._waits[task]
+        self.busy = True
+        try:
+            for task in ready:
+                self._go_on_with(task)
+        finally:
+            self.busy = False
         return bool(ready)
+
+    def _go_on_with(self, task: Task) -> None:
+        try:
+            self._waits[task] = next(task)
+        except BaseException as end:
+            del self._waits[task]
+            if not isinstance(end, StopIteration):
+                raise
 
     def _pass_time(self, until_ns: int | None, condition: Condition) -> None:
         conditions = [w.condition for w in self._waits.values() if w.condition is not None]

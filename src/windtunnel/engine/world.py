@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A lab being run, in the hands of a program.
 
-Time passes only inside calls that wait (`sleep`, `Node.run`, `Process.wait` …)
+Time passes only inside calls that wait (`step`, `Node.run`, `Process.wait` …)
 and stands still between them, however long the program thinks. Lab time zero is
 `ZERO_NS` after the kernel began, so that no program meets a clock near zero.
 """
@@ -17,6 +17,7 @@ from typing import Self
 
 from windtunnel.engine import plan
 from windtunnel.engine.build import HostView, LabSetup
+from windtunnel.engine.byhand import FaultInHand, FaultsByHand
 from windtunnel.engine.cable import veth_lines
 from windtunnel.engine.fabric import Fabric
 from windtunnel.engine.grants import GrantsLog
@@ -31,17 +32,19 @@ from windtunnel.engine.outer import Outside
 from windtunnel.engine.ownmachine import OwnMachine
 from windtunnel.engine.parts import SHARED, Part, between_kernels
 from windtunnel.engine.parts import divide as parts_of
+from windtunnel.engine.passing import Passing
 from windtunnel.engine.process import Duration, duration_ns
 from windtunnel.engine.recorder import NullRecorder, Recorder
 from windtunnel.engine.seat import Seat
 from windtunnel.engine.switch import bridge_switches
 from windtunnel.engine.volumes import NodeVolumes
 from windtunnel.engine.waits import Waits
-from windtunnel.errors import HostError, StateError
+from windtunnel.errors import HostError, StateError, UsageError
 from windtunnel.images.agent import ensure_initrd
 from windtunnel.images.kernels import Kernel
 from windtunnel.machines.confine import for_project
 from windtunnel.machines.sweep import new_scratch, sweep
+from windtunnel.model.fault import FaultAction
 from windtunnel.model.lab import OWN_MEMORY_BYTES, LabSpec, NodeSpec
 from windtunnel.sim.seeds import derive
 from windtunnel.wire.timetravel import RunningTask
@@ -52,6 +55,22 @@ ZERO_NS = 10 * SECOND_NS
 
 BY_HAND_PARTITION = "partition by hand"
 """The key of `World.partition` at the fabric."""
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """An instant at which the kernel of a node is to stand still, for whoever debugs it.
+
+    Attributes:
+        node: its name; others may share its kernel.
+        at_ns: lab time, 0 or more.
+        act: called when the kernel has done all that it does before `at_ns`. Nobody
+            runs then; it may look, at the kernel's process too, but not touch the world.
+    """
+
+    node: str
+    at_ns: int
+    act: Callable[[World], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +95,7 @@ class WorldOptions:
         heartbeat: called with the lab time a few times a host second.
         grants: the file for the calendar's log of grants, for finding where two
             runs part; None logs nothing.
+        halt: where a kernel is to stand still; see `Halt`.
     """
 
     kernel: Kernel
@@ -91,6 +111,7 @@ class WorldOptions:
     view: HostView = field(default_factory=HostView)
     heartbeat: Callable[[int], None] | None = None
     grants: Path | None = None
+    halt: Halt | None = None
 
 
 class World:
@@ -124,10 +145,12 @@ class World:
         )
         self._calendar.zero_ns = ZERO_NS
         self._waits = Waits(self._calendar)
+        self._passing = Passing(self._calendar, self._waits, watched=recorder is not None)
         self._guests: list[Guest] = []
         self._nodes: dict[str, Node] = {}
         self._links: dict[str, Link] = {}
         self._volumes: dict[str, NodeVolumes] = {}
+        self._faults = FaultsByHand(self, self._recorder, self._passing.plan)
         try:
             self._begin(options)
         except BaseException:
@@ -169,8 +192,15 @@ class World:
             node.set_up()
         while self._calendar.zero_ns < self._calendar.now_ns:
             self._calendar.zero_ns += SECOND_NS
+        if options.halt is not None:
+            self._plan_halt(options.halt)
         self._calendar.run_until(self._calendar.zero_ns)
         self._recorder.event(0, "lab-begin", lab=spec.name, seed=spec.seed)
+
+    def _plan_halt(self, halt: Halt) -> None:
+        self.node(halt.node)
+        seat = self.guest_of(halt.node).seat
+        self._calendar.halt(seat, self._calendar.zero_ns + halt.at_ns, lambda: halt.act(self))
 
     def _stay_with_guests(self, options: WorldOptions) -> None:
         """Run on a guest's processor until the end: it and we take turns.
@@ -299,44 +329,107 @@ class World:
         return world_ns - self._calendar.zero_ns
 
     def sleep(self, duration: Duration) -> None:
-        """Let virtual time pass."""
-        self.run_until_ns(self.now_ns + duration_ns(duration))
+        """Let virtual time pass.
+
+        Raises:
+            PausedError: a pause came first.
+        """
+        time_ns = self.now_ns + duration_ns(duration)
+        self._check_open()
+        if not self._passing.until(time_ns, pausable=True):
+            self._passing.refuse("a sleep")
+
+    def step(self, duration: Duration) -> int:
+        """Let exactly so much virtual time pass: whole nanoseconds, or text with a unit.
+
+        What happens at the very instant that is reached comes with the next call.
+
+        Returns:
+            How much has passed, in nanoseconds: less than asked for after a pause.
+
+        Raises:
+            UsageError: it is less than nothing.
+        """
+        self._check_open()
+        begin_ns, step_ns = self.now_ns, duration_ns(duration)
+        if step_ns < 0:
+            raise UsageError(f"a step of {step_ns} ns", hint="time does not go back")
+        self._passing.until(begin_ns + step_ns, pausable=True)
+        return self.now_ns - begin_ns
+
+    def run_until(self, predicate: Callable[[World], bool], limit: Duration | None = None) -> bool:
+        """Let time pass until a predicate of the world holds.
+
+        It is looked at now, and after each report of a guest (output, the beginning
+        or the end of a process, an answer). In a lab with one kernel time then
+        stands still at the very instant of the report; with several kernels, when
+        all have come to one instant, at most 1 ms later. The predicate may look at
+        everything and change nothing.
+
+        Args:
+            predicate: takes this world.
+            limit: give up after so much virtual time.
+
+        Returns:
+            Whether it holds: False when the limit or a pause came first.
+
+        Raises:
+            IdleError: there is no limit, and nothing is left to happen.
+        """
+        self._check_open()
+        limit_ns = None if limit is None else duration_ns(limit)
+        what = "what a predicate asks for"
+        return self._passing.wait(lambda: predicate(self), what, limit_ns=limit_ns, pausable=True)
+
+    def pause(self) -> bool:
+        """End the call that lets time pass, as soon as possible in virtual time.
+
+        For code that runs while time passes: a predicate, the recorder, the handler of
+        a signal, another thread. A call from the recorder or a predicate stops time
+        where `run_until` would. From a signal or a thread, which know no virtual time,
+        it may take up to 1 s of it. Then `step` and `run_until` return; `sleep`,
+        `Node.run`, `Process.wait` and their like raise `PausedError`. Nothing
+        is lost: with the next call that waits, all goes on.
+
+        Returns:
+            Whether there was such a call; if nothing runs, nothing happens.
+        """
+        return self._passing.pause()
 
     def run_until_ns(self, time_ns: int) -> None:
-        """Let time pass until lab time `time_ns`; no effect if that is past."""
+        """Let time pass until lab time `time_ns`; no effect if that is past, or to a pause."""
         self._check_open()
-        world_ns = time_ns + self._calendar.zero_ns
-        if world_ns > self._calendar.now_ns:
-            self._calendar.run_until(world_ns)
+        self._passing.until(time_ns, pausable=False)
 
-    def wait(self, condition: Callable[[], bool], what: str) -> None:
+    def wait(self, condition: Callable[[], bool], what: str, *, pausable: bool = False) -> None:
         """Let time pass until `condition` holds, and not one instant longer.
 
         Args:
             condition: looked at after each report of the guest.
             what: completes "nothing is left to happen while waiting for …".
+            pausable: whether `pause` ends it.
 
         Raises:
             IdleError: it can never hold, or nothing was heard for a virtual day.
+            PausedError: a pause came first.
         """
         self._check_open()
-        self._waits.wait(condition, what)
+        if not self._passing.wait(condition, what, pausable=pausable):
+            self._passing.refuse(what)
 
-    def wait_at_most(self, condition: Callable[[], bool], limit_ns: int, what: str) -> bool:
-        """Let time pass until `condition` holds, or for `limit_ns`; returns whether it held."""
-        over = False
+    def wait_at_most(
+        self, condition: Callable[[], bool], limit_ns: int, what: str, *, pausable: bool = False
+    ) -> bool:
+        """Let time pass until `condition` holds, or for `limit_ns`; returns whether it held.
 
-        def end() -> None:
-            nonlocal over
-            over = True
-
+        Raises:
+            PausedError: a pause came first.
+        """
         self._check_open()
-        appointment = self._calendar.at(self._calendar.now_ns + limit_ns, end)
-        try:
-            self._waits.wait(lambda: over or condition(), what, quiet_max_ns=None)
-        finally:
-            appointment.cancel()
-        return condition()
+        held = self._passing.wait(condition, what, limit_ns=limit_ns, pausable=pausable)
+        if not held and pausable and self._passing.was_paused():
+            self._passing.refuse(what)
+        return held
 
     # ---- what is in it ----
 
@@ -377,7 +470,66 @@ class World:
         """All links, in the order of the lab."""
         return tuple(self._links.values())
 
+    def guest_of(self, node: str) -> Guest:
+        """The guest whose kernel runs a node; others may share it."""
+        own = (guest for guest in self._guests if guest.name == node)
+        return next(own, self._guests[0])
+
+    def base_of(self, node: str) -> Node:
+        """The node that a node's kernel itself is: it sees all processes."""
+        agent = self.guest_of(node).agent
+        return Node(self, agent, NullRecorder(), spec=NodeSpec("base"), number=plan.BASE)
+
+    def let_host_hold(self, holds: Callable[[], bool]) -> None:
+        """Ask `holds` whether somebody on the host holds a kernel that is silent.
+
+        Then no watchdog counts. It may raise, to end the world.
+        """
+        self._calendar.held_by_host = holds
+
     # ---- faults ----
+
+    def fault(
+        self,
+        action: FaultAction,
+        *,
+        at: Duration | None = None,
+        lasting: Duration | None = None,
+        name: str | None = None,
+    ) -> FaultInHand:
+        """Break something, now or at a time, as the `faults` of a lab file do.
+
+        A fault of the present is done when this returns, and may take some virtual
+        time. One of the future happens whoever lets time pass then; if it cannot be
+        done as things are, that is only an event. A `ProcessFault` names a process
+        as `Node.popen` does.
+
+        Args:
+            action: what; any of `windtunnel.model.fault`.
+            at: lab time; None is now.
+            lasting: it is undone after so long; None leaves it until `undo`.
+            name: for events; made of what it does otherwise.
+
+        Returns:
+            Its `undo` ends it before its time; as a context manager it does so itself.
+
+        Raises:
+            GuestError, StateError: it cannot be done as things are.
+            ImpossibleFaultError: this kind of node can never have it.
+            UsageError: `at` is past.
+        """
+        self._check_open()
+        return self._faults.begin(
+            action,
+            at_ns=None if at is None else duration_ns(at),
+            for_ns=None if lasting is None else duration_ns(lasting),
+            name=name,
+        )
+
+    def plan_faults(self) -> None:
+        """Have the faults of the lab itself happen at their times; `Lab.start` does it."""
+        for fault in self.spec.faults:
+            self._faults.add(fault)
 
     def partition(self, groups: Sequence[Sequence[str]]) -> None:
         """Keep groups of nodes from reaching each other, at one instant.

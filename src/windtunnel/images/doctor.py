@@ -23,6 +23,7 @@ from windtunnel.machines import landlock, namespaces
 _PURPOSES = {
     "build": "building kernels and the guest agent",
     "labs": "programs that nodes run",
+    "debug": "looking into kernels and processes (windtunnel debug)",
     "tests": "our own tests",
     "bench": "other people's test suites (make yardsticks)",
     "setup": "installing from a checkout",
@@ -62,7 +63,7 @@ class Package:
     Attributes:
         name: Debian's.
         program: a program of it that must be found; "-" when it has none.
-        purpose: "build", "labs", "tests", "bench" or "setup".
+        purpose: "build", "labs", "debug", "tests", "bench" or "setup".
         required: whether that purpose fails without it.
     """
 

@@ -16,6 +16,7 @@ import os
 import resource
 import signal
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,6 +39,7 @@ ENVIRONMENT = {
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_PTRACER = 0x59616D61
 _ADDR_NO_RANDOMIZE = 0x0040000
 _PERSONALITY = 135
 _CLOSE_RANGE_LAST = 0xFFFFFFFF
@@ -153,6 +155,7 @@ def launch(
     def become_guest(supervisor_pid: int) -> None:
         os.write(hello_write, b"%d\n" % os.getpid())
         os.chdir(scratch)
+        _let_us_look_into_it(our_pid)
         _point_standard_streams(stdout_fd, stdout_fd if stderr_fd is None else stderr_fd)
         _forget_our_process(cpu)
         confine.enter(confinement, report)
@@ -248,6 +251,14 @@ def _kill_children() -> None:
                 os.kill(int(name), signal.SIGKILL)
         except OSError:
             continue  # it ended just now
+
+
+def _let_us_look_into_it(our_pid: int) -> None:
+    # `windtunnel debug` has a debugger of ours attach; where Yama rules (ptrace_scope 1) only
+    # an ancestor may, or whom the process names, with all below. It holds beyond the exec:
+    # security/yama/yama_lsm.c keeps it until one of the two has ended.
+    with suppress(OSError):  # this kernel has no Yama
+        prctl(_PR_SET_PTRACER, our_pid)
 
 
 def _point_standard_streams(stdout_fd: int, stderr_fd: int) -> None:

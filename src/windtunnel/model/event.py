@@ -15,6 +15,22 @@ from typing import Any
 
 from windtunnel.errors import ProtocolError
 
+KINDS = (
+    "lab-begin",
+    "process-start",
+    "output",
+    "process-exit",
+    "link",
+    "node",
+    "partition",
+    "fault",
+    "step",
+    "check",
+    "finding",
+    "lab-end",
+)
+"""All kinds of events, in the order of the reference."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -23,8 +39,7 @@ class Event:
     Attributes:
         time_ns: lab time; negative while the lab is being set up.
         sequence: 0, 1, 2 … over the whole run.
-        kind: "lab-begin", "process-start", "process-exit", "link", "step",
-            "check", "finding", "lab-end" …
+        kind: one of `KINDS`.
         node: where; empty when it concerns the whole lab.
         fields: JSON values that belong to the kind.
     """

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from windtunnel.ui import (
+    debug_command,
     doctor_command,
     exec_command,
     kernel_commands,
@@ -57,6 +58,7 @@ def build() -> typer.Typer:
     app.command("verify", epilog=verify_command.EPILOG)(verify_command.verify)
     app.command("search", epilog=search_command.EPILOG)(search_command.search)
     app.command("shell", epilog=shell_command.EPILOG)(shell_command.shell)
+    app.command("debug", epilog=debug_command.EPILOG)(debug_command.debug)
     app.command("replay", epilog=replay_command.EPILOG)(replay_command.replay)
     app.command("logs", epilog=logs_command.EPILOG)(logs_command.logs)
     app.add_typer(lab_commands.commands(), name="lab")

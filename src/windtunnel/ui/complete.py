@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 _SUFFIXES = (".yaml", ".yml")
 _MATRIX_SUFFIXES = (".cfg",)
@@ -54,3 +55,15 @@ def kernels(incomplete: str) -> list[str]:
 
     names = [NEWEST, *(kernel.name for kernel in list_kernels())]
     return [name for name in names if name.startswith(incomplete)]
+
+
+def nodes(ctx: Any, incomplete: str) -> list[str]:
+    """Offer the nodes of the lab that the command line names."""
+    from windtunnel.engine.labfile import read_spec  # noqa: PLC0415 - only while completing
+    from windtunnel.errors import WindtunnelError  # noqa: PLC0415
+
+    try:
+        spec = read_spec(Path(ctx.params["lab"]))
+    except (KeyError, TypeError, WindtunnelError):
+        return []
+    return [node.name for node in spec.nodes if node.name.startswith(incomplete)]

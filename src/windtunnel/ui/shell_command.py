@@ -29,7 +29,7 @@ from windtunnel.ui.options import (
 )
 
 if TYPE_CHECKING:
-    from windtunnel.engine.shell import LabShell
+    from windtunnel.engine.shell import LabShell, Outcome
 
 EPILOG = examples(
     "windtunnel shell lab.yaml",
@@ -59,7 +59,8 @@ def shell(
 
     Virtual time stands still at the prompt and passes while a command runs;
     the prompt shows node and lab time. Processes and steps of the lab happen at
-    their times. Lines that begin with ":" are for windtunnel; :help lists them.
+    their times. Lines that begin with ":" are for windtunnel; :help lists them:
+    :break 12.5 s, for one, lets time stand still there, whatever runs.
 
     Lines may come from a pipe as well; then all output is the same each time, and
     the exit status is that of the last command.
@@ -77,8 +78,7 @@ def shell(
         write=tuple(writable or ()),
         trust_guest=trust_guest,
     )
-    interactive = sys.stdin.isatty() and sys.stdout.isatty()
-    if not interactive:
+    if not _on_terminal():
         with LabShell(spec, options, node=node) as session:
             return _Pipe(session).run()
     size = shutil.get_terminal_size()
@@ -89,7 +89,16 @@ def shell(
         terminal=os.environ.get("TERM", "dumb"),
         size=(size.lines, size.columns),
     ) as session:
-        return _Terminal(session).run()
+        return run_on_terminal(session)
+
+
+def run_on_terminal(session: LabShell) -> int:
+    """Let the user type to a node, or have lines from a pipe done; gives the exit status."""
+    return (_Terminal(session) if _on_terminal() else _Pipe(session)).run()
+
+
+def _on_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 class _Pipe:
@@ -106,7 +115,7 @@ class _Pipe:
                 self._write(f"{outcome.text}\n".encode())
             if outcome.leave:
                 break
-            ended = session.finish()
+            ended = session.finish() if outcome.runs else True
             self._show()
             if not ended:
                 raise UsageError(
@@ -165,14 +174,22 @@ class _Terminal:
 
     def _do(self, line: str) -> bool:
         """Do a line; whether the user wants to leave."""
-        outcome = self._session.enter(line)
+        outcome = self._enter(line)
         if outcome.text:
             sys.stdout.write(f"{outcome.text}\n")
-        if self._session.busy:
+        if outcome.runs:
             sys.stdout.flush()
             with _raw_terminal():
                 self._pass_time()
         return outcome.leave
+
+    def _enter(self, line: str) -> Outcome:
+        """Give a line to the session; Ctrl-C lets time stand still meanwhile."""
+        before = signal.signal(signal.SIGINT, lambda _number, _frame: self._session.interrupt())
+        try:
+            return self._session.enter(line)
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def _pass_time(self) -> None:
         """Let time pass while the command runs, and carry keys and output."""
@@ -180,7 +197,7 @@ class _Terminal:
 
         session = self._session
         slice_ns, typed = _SLICE_NS, False
-        while session.busy:
+        while session.busy and not session.stopped:
             began_host_s = monotonic_host_s()
             paced = typed or session.owns_screen
             self._tell_size()
