@@ -274,8 +274,8 @@ class Calendar:
         """Have `action` called once a guest has done all that it does before `time_ns`.
 
         Nobody runs then, and `action` may look, at the guest's process too, if it has
-        one just then, but not touch the world. It is no appointment: rounds are what they are without it,
-        so nothing in any guest is other than without it.
+        one just then, but not touch the world. It is no appointment: rounds are what they
+        are without it, so nothing in any guest is other than without it.
         """
         assert seat.halt is None, "a guest halts once at a time"
         seat.halt = Appointment(time_ns, action)
