@@ -62,8 +62,12 @@ def nodes(ctx: Any, incomplete: str) -> list[str]:
     from windtunnel.engine.labfile import read_spec  # noqa: PLC0415 - only while completing
     from windtunnel.errors import WindtunnelError  # noqa: PLC0415
 
+    # An option without its value ends the parsing: what stood before it is left as it was.
+    lab = ctx.params.get("lab") or next(iter(ctx.args), None)
+    if lab is None:
+        return []
     try:
-        spec = read_spec(Path(ctx.params["lab"]))
-    except (KeyError, TypeError, WindtunnelError):
+        spec = read_spec(Path(lab))
+    except WindtunnelError:
         return []
     return [node.name for node in spec.nodes if node.name.startswith(incomplete)]

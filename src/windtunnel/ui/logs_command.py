@@ -60,7 +60,7 @@ def logs(
     runs: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> None:
-    """Show a kernel's log: whole lines, who printed them, and the crashes in it.
+    """Show a kernel's log: whole lines, their owners, and crashes.
 
     Takes what /dev/kmsg, dmesg, a serial console, netconsole or the system log gave,
     of any machine. Lines whose pieces are not surely one line are marked with ~, and with

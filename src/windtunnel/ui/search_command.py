@@ -80,7 +80,7 @@ def search(
     watchdog: WatchdogOption = None,
     json: JsonOption = False,
 ) -> int:
-    """Run a lab with one seed after the other until it fails, then shrink the failure.
+    """Find a seed with which a lab fails, and shrink the failure.
 
     A seed decides all that is random in a lab: what random faults do, which
     packets are lost, what programs draw. Runs that fail are kept, and those that
