@@ -353,8 +353,8 @@ class Calendar:
         return True
 
     def _reached_ns(self) -> int:
-        """Where the foremost guest is."""
-        reached_ns = [seat.agenda.now_ns for seat in self._seats]
+        """Where the foremost guest or place between guests is."""
+        reached_ns = [place.agenda.now_ns for place in (*self._seats, *self._relays)]
         return max([self.agenda.now_ns, *reached_ns])
 
     def _step(self, no_further_ns: int = FOREVER_NS) -> bool:
