@@ -148,6 +148,20 @@ def test_what_goes_through_a_hub_arrives_at_its_exact_time(make_bench):
     assert [time_ns for time_ns, _ in received(bench.guests[0])] == [100, 270, 271, 773, 1270]
 
 
+def test_who_goes_on_after_a_report_is_where_the_foremost_is_also_if_that_is_the_hub(make_bench):
+    bench = make_bench()
+    bench.fake("sleep:5", "forever", console=True)
+    bench.fake(f"sleep:{MS - 10}", "say:a", "forever", console=True)
+    last = bench.fake(f"sleep:{MS + 10}", "say:b", "forever", console=True)
+    hub = Hub(bench, 70, 2 * MS)
+    bench.calendar.run_until(BOOTED_NS)
+    # From 5 ns on guests go up to 1 ms ahead; so "a" is on its way to the hub when "b" is not
+    # said yet. What is said then is at the hub 70 ns later, so that was free to go on.
+    assert last.wait(lambda: bool(last.received))
+    assert hub.forwarded == [(MS + 60, b"a")]
+    assert bench.calendar.now_ns == BOOTED_NS + MS + 60
+
+
 def test_everything_is_the_same_however_many_guests_run_at_the_same_time(make_bench, one_processor):
     together = history_of(make_bench)[:-1]
     with one_processor():
