@@ -21,6 +21,7 @@ KERNELS := newest 6.12
 # The rooms that do no input or output.
 PURE := */windtunnel/errors.py,*/windtunnel/logs/*,*/windtunnel/matrix/*,*/windtunnel/model/*,\
         */windtunnel/sim/*,*/windtunnel/wire/*
+PURE_TESTS := tests/logs tests/matrix tests/model tests/sim tests/wire tests/test_errors.py
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test lint types pytest coverage kernels as-user bench yardsticks docs \
@@ -55,13 +56,15 @@ pytest: setup-dev ## the tests, as whoever you are
 	  if [ $$first ]; then $(PYTEST) --kernel $$kernel || exit; \
 	  else $(PYTEST) --kernel $$kernel -m needs_uml || exit; fi; first=; done
 
+# What does no input or output is the same for everybody.
 as-user: setup-dev ## when root: the tests again, as an ordinary user
-	@if [ "$$(id -u)" = 0 ]; then scripts/test-as-user --kernel $(firstword $(KERNELS)); fi
+	@if [ "$$(id -u)" = 0 ]; then scripts/test-as-user --kernel $(firstword $(KERNELS)) \
+	  $(addprefix --ignore=,$(PURE_TESTS)); fi
 
 # Not a part of `test` until these rooms have reached it.
 coverage: $(DEV) ## every branch of the rooms that do no input or output
 	$(BIN)/pytest -q -m "not needs_uml" --cov --cov-report= \
-	  tests/logs tests/matrix tests/model tests/wire tests/sim tests/test_errors.py
+	  $(PURE_TESTS)
 	$(BIN)/coverage report --fail-under=100 --include='$(PURE)'
 
 bench: setup-dev ## measure, and print one table

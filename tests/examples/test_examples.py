@@ -116,11 +116,9 @@ def test_an_example_says_the_same_when_every_node_has_a_kernel_of_its_own(
         run(name, kernel_path, tmp_path / str(parallel), own=True, parallel=parallel)
         for parallel in (1, 2)
     )
+    # that every check passes where they share a kernel is tested above
     assert failures(one) == []
-    shared = run(name, kernel_path, tmp_path / "shared")
-    assert [(check.name, check.passed) for check in one.checks] == [
-        (check.name, check.passed) for check in shared.checks
-    ]
+    assert one.state == "passed"
     difference = compare_runs(one.path, two.path)
     assert difference is None, difference.describe()
 
