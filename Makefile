@@ -19,8 +19,8 @@ DOCS := $(VENV)/.docs
 # The kernels that the whole test suite must pass with, in this order.
 KERNELS := newest 6.12
 # The rooms that do no input or output.
-PURE := */windtunnel/errors.py,*/windtunnel/logs/*,*/windtunnel/matrix/*,*/windtunnel/model/*,\
-        */windtunnel/sim/*,*/windtunnel/wire/*
+PURE := */windtunnel/errors.py,*/windtunnel/logs/*,*/windtunnel/matrix/*,*/windtunnel/model/*
+PURE := $(PURE),*/windtunnel/sim/*,*/windtunnel/wire/*
 PURE_TESTS := tests/logs tests/matrix tests/model tests/sim tests/wire tests/test_errors.py
 
 .DELETE_ON_ERROR:
