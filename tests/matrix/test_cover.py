@@ -300,3 +300,12 @@ def test_what_is_never_asked_for_is_not_shrunk():
     grown = cover_model(model, 2, effort=Effort(shrinking=0))
     assert len(tuples_of(model, grown, 2)) == 54
     assert cover.DEFAULT_EFFORT.shrinking > 0
+
+
+def test_what_cannot_be_completed_is_told_after_a_search():
+    # Three columns of two values, all different: each single step looks possible.
+    apart = [forbid(pair, (0, 0), (1, 1)) for pair in ((0, 1), (1, 2), (0, 2))]
+    rules = solver.Solver([(0, 1)] * 3, apart)
+    assert rules.complete((ANY, ANY, ANY)) is None
+    assert not rules.allows((ANY, ANY, ANY))
+    assert solver.Solver([(0, 1)] * 3, apart[:2]).complete((ANY, 0, ANY)) == (1, 0, 1)

@@ -48,11 +48,11 @@ class Draw:
             weights: 1 or more.
         """
         point = self.below(sum(weights[item] for item in items))
-        for item in items:
+        for item in items[:-1]:
             point -= weights[item]
             if point < 0:
                 return item
-        raise AssertionError("the point lies below the sum")
+        return items[-1]
 
     def shuffled(self, items: Sequence[_Item]) -> list[_Item]:
         """The items in a random order."""

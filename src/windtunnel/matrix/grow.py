@@ -198,15 +198,13 @@ class _Growth:
     def _rebuild(self, part: _Part, number: int, column: int) -> int:
         row = self.rows[number]
         sets = part.ladder.start()
-        without = 0
-        for earlier in self.order:
-            if earlier == column:
-                without = sets[part.size]
+        for earlier in self.order[: self.order.index(column)]:
             if earlier in part.place and row[earlier] >= 0:
                 part.ladder.climb(sets, part.place[earlier], row[earlier])
-            if earlier == column:
-                break
         part.sets[number] = sets
+        without = sets[part.size]
+        if column in part.place:
+            part.ladder.climb(sets, part.place[column], row[column])
         return without
 
     def _add_row(self) -> None:

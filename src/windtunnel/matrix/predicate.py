@@ -85,6 +85,6 @@ def _compiled(predicate: Predicate, place: Mapping[int, int]) -> Callable[[tuple
         case Every(parts=parts):
             all_of = [_compiled(part, place) for part in parts]
             return lambda values: all(holds(values) for holds in all_of)
-        case Some(parts=parts):
-            some_of = [_compiled(part, place) for part in parts]
+        case _:
+            some_of = [_compiled(part, place) for part in predicate.parts]
             return lambda values: any(holds(values) for holds in some_of)

@@ -55,7 +55,8 @@ def shrink(task: Task, rows: Rows, draw: Draw, *, work: int, steps: int) -> Rows
     if len(best) <= bound or setup > SETUP_SHARE_MAX * work:
         return best
     search = _Search(task, best, draw, work)
-    while len(search.rows) > bound and search.drop_row():
+    while len(search.rows) > bound:
+        search.drop_row()
         if not search.repair(steps):
             break
         best = [list(row) for row in search.rows]
@@ -150,12 +151,10 @@ class _Search:
     def _count(self, pairs: tuple[Pair, ...]) -> int:
         return reduce(and_, (self.having[column][value] for column, value in pairs))
 
-    def drop_row(self) -> bool:
-        """Take away the row that is needed least; False when all are required."""
+    def drop_row(self) -> None:
+        """Take away the row that is needed least; there must be one that is not required."""
         first = len(self.task.required)
         losses = [self._loss_of_row(number) for number in range(first, len(self.rows))]
-        if not losses:
-            return False
         number = first + losses.index(min(losses))
         for column in range(len(self.task.levels)):
             self._change(number, column, ANY)
@@ -166,7 +165,6 @@ class _Search:
             del part.sets[number]
         del self.rows[number]
         self.resting.clear()
-        return True
 
     def _loss_of_row(self, number: int) -> int:
         row = self.rows[number]
