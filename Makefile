@@ -24,7 +24,7 @@ PURE := $(PURE),*/windtunnel/sim/*,*/windtunnel/wire/*
 PURE_TESTS := tests/logs tests/matrix tests/model tests/sim tests/wire tests/test_errors.py
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types pytest coverage kernels as-user bench yardsticks docs \
+.PHONY: help demo test lint types pytest coverage kernels as-user bench schedules yardsticks docs \
         setup setup-dev packages requirements clean
 
 help: ## show this text
@@ -69,6 +69,9 @@ coverage: $(DEV) ## every branch of the rooms that do no input or output
 
 bench: setup-dev ## measure, and print one table
 	$(BIN)/python -m bench
+
+schedules: setup-dev ## a thousand random schedules of faults: none hangs, leaks or differs
+	$(BIN)/python -m bench.schedules
 
 yardsticks: setup-dev ## other people's test suites in a guest (TOPOTESTS=FRR's tests/topotests)
 	$(BIN)/python -m bench.yardsticks $(if $(TOPOTESTS),--topotests $(TOPOTESTS))
