@@ -170,6 +170,28 @@ def test_killing_us_takes_daemons_along(scratch: Path) -> None:
     assert gone_within(2, scratch) == []
 
 
+def test_a_supervisor_that_outlives_us_runs_none_of_our_code(scratch: Path, tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+
+    def work() -> None:
+        us = os.getpid()
+        try:
+            start(["/bin/sleep", "60"], scratch)
+        finally:
+            if os.getpid() != us:  # only a fork of ours that came back can get here
+                marker.touch()
+
+    pid = a_fork_that_does(work)
+    end = time.monotonic() + 10
+    while not working_in(scratch) and time.monotonic() < end:
+        time.sleep(0.01)
+    # It has a status to tell, and nobody to tell it to.
+    kill_only(pid)
+    assert gone_within(2, scratch) == []
+    time.sleep(0.1)
+    assert not marker.exists()
+
+
 @pytest.fixture
 def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Scratch directories in one place, so that runs beside this test are left alone."""

@@ -211,9 +211,11 @@ def _supervise(
         _close_all_but({status_fd})
         status = b"%d" % _wait_for_the_end(guest_pid)
     finally:
-        if status:
-            os.write(status_fd, status)
-        os._exit(0)
+        try:
+            if status:
+                os.write(status_fd, status)  # fails when our parent has ended
+        finally:
+            os._exit(0)
 
 
 def _wait_for_the_end(guest_pid: int) -> int:
