@@ -71,6 +71,7 @@ OWN_KINDS = """\
         - {drift: 200 ppm}"""
 OWN_EVERY = 5
 TWICE_EVERY = 20
+SAID_EVERY = 50
 LIMIT_HOST_S = 300.0
 
 
@@ -104,9 +105,11 @@ def main() -> int:
             longest_s = max(longest_s, found.wall_s)
             if found.wrong:
                 wrong.append(found)
-                print(f"\nseed {found.seed}: {found.wrong}")
+                print(f"\nseed {found.seed}: {found.wrong}", flush=True)
             if sys.stderr.isatty():
                 print(f"\r{count} of {len(seeds)}", end="", file=sys.stderr)
+            elif count % SAID_EVERY == 0:
+                print(f"{count} of {len(seeds)}", file=sys.stderr, flush=True)
     wall_s = time.perf_counter() - began_s
     print(
         f"{len(seeds)} seeds, {sum(kinds.values())} faults, {len(wrong)} wrong; "
