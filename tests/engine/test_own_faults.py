@@ -6,13 +6,13 @@ In the lab, a shares the lab's kernel; b and c have their own.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 
 import pytest
 
 from small_labs import options
+from star import MIB, interface, own_star, reaches
 from windtunnel.engine.faults import KINDS
 from windtunnel.engine.recorder import NullRecorder
 from windtunnel.engine.run import run_lab
@@ -28,58 +28,14 @@ from windtunnel.model.fault import (
     ProcessAction,
     ProcessFault,
 )
-from windtunnel.model.impairment import Impairment
 from windtunnel.model.lab import (
     CaptureSpec,
-    Endpoint,
-    FileSpec,
-    LabSpec,
-    LinkSpec,
-    NetworkSpec,
-    NodeSpec,
     ProcessSpec,
 )
 
 SECOND_NS = 1_000_000_000
 MS_NS = 1_000_000
-MIB = 1 << 20
-DELAY = Impairment(delay_ns=2 * MS_NS)
 CLOCKS = "python3 -c 'import time; print(time.time_ns(), time.monotonic_ns())'"
-
-
-def end(node, interface, address):
-    return Endpoint(node, interface, addresses=(f"{address}/24",), impairment=DELAY)
-
-
-def star(**changes):
-    """Links a-b and b-c, and a network of all three."""
-    fields = {
-        "seed": 3,
-        "memory_bytes": 128 * MIB,
-        "nodes": (
-            NodeSpec("a"),
-            NodeSpec(
-                "b",
-                kernel="own",
-                memory_bytes=96 * MIB,
-                addresses=("192.0.2.2/32",),
-                sysctls=(("net.ipv4.ip_forward", "1"),),
-                files=(FileSpec("/etc/given", b"given"),),
-                exec=("echo set up >> /var/tmp/log", "ip route add 203.0.113.0/24 via 10.1.0.1"),
-            ),
-            NodeSpec("c", kernel="own", memory_bytes=64 * MIB),
-        ),
-        "links": (
-            LinkSpec("a-b", (end("a", "right", "10.1.0.1"), end("b", "left", "10.1.0.2"))),
-            LinkSpec("b-c", (end("b", "right", "10.2.0.1"), end("c", "left", "10.2.0.2"))),
-        ),
-        "networks": (
-            NetworkSpec(
-                "lan", tuple(end(node, "lan", f"10.9.0.{at}") for at, node in enumerate("abc", 1))
-            ),
-        ),
-    }
-    return LabSpec("star", **{**fields, **changes})
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -91,24 +47,14 @@ def _programs(need_program):
 @pytest.fixture(scope="module")
 def world(kernel_path):
     """For tests that leave it as it was."""
-    with World(star(), options(kernel_path)) as running:
+    with World(own_star(), options(kernel_path)) as running:
         yield running
 
 
 @pytest.fixture
 def fresh(kernel_path):
-    with World(star(), options(kernel_path)) as running:
+    with World(own_star(), options(kernel_path)) as running:
         yield running
-
-
-def reaches(node, address):
-    """Whether one of two pings is answered."""
-    return node.run(f"ping -n -q -c 2 -i 0.2 -W 0.5 {address}").ok
-
-
-def interface(node, name):
-    (found,) = json.loads(node.run(f"ip -j -d link show {name}").stdout)
-    return found
 
 
 def clocks(node):
@@ -191,7 +137,7 @@ def test_a_boot_takes_a_second_and_others_go_on_meanwhile(fresh):
 
 def test_the_console_of_each_boot_is_kept(kernel_path, tmp_path):
     console = tmp_path / "console.log"
-    with World(star(), replace(options(kernel_path), console=console)) as world:
+    with World(own_star(), replace(options(kernel_path), console=console)) as world:
         b = world.node("b")
         for number in (1, 2, 3):
             assert b.run(f"echo '<3>boot {number}' > /dev/kmsg").ok
@@ -524,7 +470,7 @@ def run(kernel_path):
     """A function that runs the star with faults: listener."""
 
     def do(*faults, seconds=8, processes=(), captures=()):
-        spec = star(
+        spec = own_star(
             faults=faults,
             stop_ns=seconds * SECOND_NS,
             processes=tuple(processes),

@@ -431,10 +431,7 @@ class Calendar:
         for seat in seats:
             seat.bound_ns = free_ns[seat.number]
         self._in_round = True
-        self._active.update(seats)
-        for seat in seats:
-            if not self._go_on(seat):
-                self._active.discard(seat)
+        self._start(seats)
         while (self._active or self._halted) and self._failure is None:
             if self._active:
                 self._poll()
@@ -450,14 +447,16 @@ class Calendar:
             seat.outbox.clear()
         self._settle_losses()
 
+    def _start(self, seats: Sequence[Seat]) -> None:
+        self._active.update(seats)
+        for seat in seats:
+            self._has_moved(seat)
+
     def _pass_halts(self) -> None:
         """Do what guests were halted for in this round, then let them go on in it."""
         halted, self._halted = self._halted, []
         self._do_halts(halted)
-        self._active.update(halted)
-        for seat in halted:
-            if not self._go_on(seat):
-                self._active.discard(seat)
+        self._start(halted)
 
     def _do_halts(self, seats: Sequence[Seat]) -> None:
         for seat in sorted(seats, key=lambda seat: seat.number):
@@ -495,7 +494,7 @@ class Calendar:
         return seat.state is not SeatState.GONE
 
     def _has_moved(self, seat: Seat) -> None:
-        """Go on after something has come from a guest."""
+        """Let a guest of the round go on, or be done with it, unless it runs."""
         if seat not in self._active or seat.state is SeatState.RUNNING:
             return
         if not self._go_on(seat):

@@ -199,7 +199,6 @@ class Seat:
         """Tell it that it is `time_ns` and that it may go on, not past `until_ns`."""
         self.agenda.advance(time_ns)
         self._shared.clear_request(CLIENT)
-        self._shared.set_running(CLIENT)
         self._shared.free_until_ns = until_ns
         self._shared.current_time_ns = time_ns
         self.state = SeatState.RUNNING
