@@ -14,7 +14,7 @@ import signal
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from windtunnel.engine.hostclock import monotonic_host_s
 from windtunnel.errors import ExitStatus, HostError, InternalError
@@ -24,6 +24,16 @@ END_HOST_S = 10.0
 """How long a child may take to end after it was told to."""
 
 _PR_SET_PDEATHSIG = 1
+
+
+class Ending(Protocol):
+    """A process that is waited for."""
+
+    pidfd: int
+    """Readable when it has ended."""
+
+
+Waited = TypeVar("Waited", bound=Ending)
 
 
 class Child:
@@ -117,7 +127,7 @@ class Child:
         self._output.flush()
 
 
-def wait_for(children: Sequence[Child], limit_host_s: float) -> list[Child]:
+def wait_for(children: Sequence[Waited], limit_host_s: float) -> list[Waited]:
     """Wait until one of them has ended, or the time is over; give those that have."""
     with selectors.DefaultSelector() as selector:
         for child in children:

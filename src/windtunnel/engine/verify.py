@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import selectors
 import shutil
 import signal
 import subprocess
@@ -22,6 +21,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from windtunnel.engine.child import wait_for
 from windtunnel.engine.hostclock import monotonic_host_s
 from windtunnel.engine.hostload import host_load
 from windtunnel.engine.once import OnceReport, OnceRequest
@@ -368,7 +368,7 @@ def _run_part(
                 if running[-1].conditions.number == 1:
                     break  # the others are compared with it: it must be there before them
             progress(_doing(running, request.times))
-            for child in _ended(running):
+            for child in wait_for(running, _POLL_HOST_S):
                 running.remove(child)
                 try:
                     run = child.finish()
@@ -378,13 +378,6 @@ def _run_part(
     finally:
         for child in running:
             child.stop()
-
-
-def _ended(running: Sequence[_Child]) -> list[_Child]:
-    with selectors.DefaultSelector() as selector:
-        for child in running:
-            selector.register(child.pidfd, selectors.EVENT_READ, child)
-        return [key.data for key, _ in selector.select(_POLL_HOST_S)]
 
 
 def _doing(running: Sequence[_Child], times: int) -> str:
