@@ -9,6 +9,8 @@ import shutil
 import pytest
 
 import small_labs
+from windtunnel.engine import build
+from windtunnel.engine.labfile import read_spec
 from windtunnel.engine.recorder import NullRecorder
 from windtunnel.engine.session import SessionRequest, run_session
 from windtunnel.engine.verify import VerifyRequest, verify
@@ -101,6 +103,43 @@ def test_the_place_and_the_name_of_the_kernel_reach_no_result(kernel_path, tmp_p
     first = run(spec, kernel_path, tmp_path / "one").path
     second = run(spec, other, tmp_path / "two").path
     assert contents(first) == contents(second)
+
+
+LOSSY = """
+name: lossy
+seed: 1
+addressing: ipv4
+nodes:
+  alice: {exec: ["ip route add default via {{ node.interface.eth0.peer.address }}"]}
+  middle: {kind: router}
+  bob: {exec: ["ip route add default via {{ node.interface.eth0.peer.address }}"]}
+links:
+  - {endpoints: [alice, middle], delay: 5 ms}
+  - {endpoints: [middle, bob], delay: 100 ms, loss: 20%}
+steps:
+  - {name: ping, at: 11 s, node: alice, cmd: ping -c 10 bob}
+"""
+
+
+@pytest.mark.parametrize("absent", [["srv"], ["mnt", "media", "opt"]])
+def test_what_the_host_has_beside_its_programs_reaches_nothing_from_time_zero_on(
+    kernel_path, tmp_path, monkeypatch, absent
+):
+    # Each folder that a guest makes takes it time, and draws a random number: from those come
+    # the instants at which IPv6 tries its addresses, and with them which packet is lost.
+    (tmp_path / "lab.yaml").write_text(LOSSY)
+    spec = read_spec(tmp_path / "lab.yaml")
+    first = run(spec, kernel_path, tmp_path / "one").path
+    fewer = [name for name in build.TOP_OF_TREE if name not in absent]
+    assert len(fewer) < len(build.TOP_OF_TREE)
+    monkeypatch.setattr(build, "TOP_OF_TREE", fewer)
+    second = run(spec, kernel_path, tmp_path / "two").path
+    told = [
+        [event for event in RunReader(path).events() if event.time_ns >= 0]
+        for path in (first, second)
+    ]
+    assert len(told[0]) > 10
+    assert told[0] == told[1]
 
 
 def test_worlds_made_by_calls_repeat_too(kernel_path):

@@ -293,11 +293,12 @@ def test_a_node_comes_back_as_it_was_made(fresh):
         "tc qdisc | sed 's/netem [0-9a-f]*:/netem/'",
         "ls /dev /proc/self/ns",
     )
-    fresh.sleep("3 s")
+    # Whether its own IPv6 addresses are taken by others, a node asks for up to three seconds.
+    fresh.sleep("5 s")
     before = [b.run(ask).stdout for ask in asks]
     b.power_off()
     b.power_on()
-    fresh.sleep("3 s")
+    fresh.sleep("5 s")
     assert [b.run(ask).stdout for ask in asks] == before
     assert "203.0.113.0/24" in before[1]
 

@@ -11,7 +11,6 @@ import errno
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from windtunnel.engine import plan
 from windtunnel.engine.guest import Guest
@@ -31,6 +30,17 @@ LOOPBACK_INDEX = 1
 
 PACKET_COST = "net/um/packet_cost_ns"
 """Of our kernel patch 0005: what each received packet costs a network namespace."""
+
+TOP_OF_TREE = (
+    *("bin", "boot", "dev", "etc", "home", "lib", "lib32", "lib64", "libx32", "media"),
+    *("mnt", "opt", "proc", "root", "run", "sbin", "srv", "sys", "tmp", "usr", "var"),
+)
+"""What nodes find when they list "/", of what the host has (hier(7), and multilib's).
+
+What else lies at the top there can be reached by its path. But if it were listed, a
+folder of the user's own would make another run of the same lab, with other numbers
+of inodes for one.
+"""
 
 BASE_SYSCTLS = (
     # The base node only switches: it must not speak on the networks itself.
@@ -130,7 +140,7 @@ class LabSetup:
             layers=view.layers,
             shown=view.shown,
             writable=view.writable,
-            top=sorted(path.name for path in Path("/").iterdir()),
+            top=[name for name in TOP_OF_TREE if os.path.lexists(f"/{name}")],
         )
         self._ask(reply, "base", "its namespaces")
         if node is not None:

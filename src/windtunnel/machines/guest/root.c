@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What a node sees as its root. */
+#include <linux/random.h>
+
 #include "agent.h"
 
 static int mount_at(const char *type, const char *path, unsigned long flags,
@@ -210,6 +212,25 @@ static int mount_kept(unsigned int number, const char *name, mode_t mode, const 
 }
 
 /*
+ * Each file that was made drew a random number, and how many there were is also the
+ * host's affair. The kernel takes a new key from its seed, and all that was drawn
+ * before is forgotten: what comes now depends on the lab alone.
+ */
+static int renew_randomness(const char *root)
+{
+	char path[80];
+	int file, result;
+
+	snprintf(path, sizeof(path), "%s/dev/urandom", root);
+	file = open(path, O_RDONLY | O_CLOEXEC);
+	if (file < 0)
+		return -1;
+	result = ioctl(file, RNDRESEEDCRNG);
+	close(file);
+	return result;
+}
+
+/*
  * The node's root: a private writable layer over the host's tree. What is the
  * user's own, or the host's present state, is hidden behind empty directories.
  */
@@ -265,6 +286,8 @@ int make_root(const struct node_start *start)
 	for (i = 0; i < start->place_count; i++, place += strlen(place) + 1)
 		if ((*place == 'r' || *place == 'w') && show(base, root, place, i))
 			return -1;
+	if (renew_randomness(root))
+		return -1;
 	if (chdir(root) || mount(".", "/", NULL, MS_MOVE, NULL) || chroot(".") || chdir("/"))
 		return -1;
 	return 0;
