@@ -141,6 +141,23 @@ def test_a_patch_that_does_not_apply_is_named(cache, tree, ingredients):
         build(tree, ingredients)
 
 
+@pytest.mark.parametrize(("before", "applied"), [("7.9", False), ("7.10", True)])
+def test_a_patch_that_newer_kernels_do_without_is_for_older_ones(
+    cache, tree, ingredients, before, applied
+):
+    patch = ingredients / "patches" / "0001-greet.patch"
+    patch.write_text(f"Subject: greet people\nBefore: {before}\n\n---\n" + patch.read_text())
+    seen = []
+
+    def look(step):
+        if step.phase is Phase.CONFIGURE:
+            [greeting] = (cache / "kernels").glob(".building-*/source/net/greeting")
+            seen.append(greeting.read_text())
+
+    build(tree, ingredients, progress=look)
+    assert seen == ["good morning\n" if applied else "good evening\n"]
+
+
 def test_of_two_builders_one_builds_and_the_other_waits_and_says_so(cache, tree, ingredients):
     second_waits = threading.Event()
     first_compiles = threading.Event()

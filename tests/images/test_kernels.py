@@ -148,6 +148,16 @@ def test_what_a_patch_says_of_itself_does_not_make_a_new_recipe(ingredients):
     assert load_recipe(folder=ingredients) == before
 
 
+def test_for_which_kernels_a_patch_is_makes_a_new_recipe(ingredients):
+    patch = ingredients / "patches" / "0001-greet.patch"
+    text = patch.read_text()
+    digests = set()
+    for before in ("", "Before: 7.9\n", "Before: 7.10\n"):
+        patch.write_text(f"Subject: greet people\n{before}\n---\n{text}")
+        digests.add(load_recipe(folder=ingredients).digest)
+    assert len(digests) == 3
+
+
 def test_settings_options_and_patches_make_a_new_recipe(ingredients):
     digests = [load_recipe(folder=ingredients).digest]
     digests.append(load_recipe(["DEBUG_FS=y"], folder=ingredients).digest)

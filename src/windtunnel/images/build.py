@@ -36,6 +36,7 @@ from windtunnel.images.kernels import (
     Recipe,
     digest,
     ignore_progress,
+    is_for,
     kernel_cache,
     list_kernels,
     load_recipe,
@@ -208,7 +209,8 @@ class _Build:
         version = makefile_version((self._tree / "Makefile").read_text())
         self._progress(Progress(Phase.PATCH, f"{len(self._recipe.patches)} patches"))
         for patch in self._recipe.patches:
-            _apply(patch, self._tree)
+            if is_for(patch, version):
+                _apply(patch, self._tree)
         self._progress(Progress(Phase.CONFIGURE, f"Linux {version}"))
         unavailable = self._configure(version)
         self._make(version, "linux")

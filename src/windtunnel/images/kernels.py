@@ -28,6 +28,8 @@ NEWEST = "newest"
 SECCOMP_SINCE = (6, 16)
 """The first version whose UML runs guests under seccomp, twice as fast as with ptrace."""
 
+_HEAD_END = b"\n---\n"
+_BEFORE = re.compile(rb"^Before: (\S+)$", re.MULTILINE)
 _KEY_DIGITS = 12
 _SHORTEST_KEY = 4
 
@@ -170,10 +172,21 @@ def load_recipe(options: Sequence[str] = (), *, folder: Path | None = None) -> R
     return Recipe(fragment, wanted, patches, digest(fragment, wanted, contents))
 
 
+def is_for(patch: Path, version: str) -> bool:
+    """Say whether a patch is for kernels of a version.
+
+    One that newer kernels do without says so above its "---" line: "Before: 6.13".
+    """
+    head, _, _ = patch.read_bytes().partition(_HEAD_END)
+    before = _BEFORE.search(head)
+    return before is None or version_numbers(version) < version_numbers(before[1].decode())
+
+
 def _changes(patch: Path) -> bytes:
-    # what a patch says above its first "---" explains it, and changes no kernel
-    head, line, changes = patch.read_bytes().partition(b"\n---\n")
-    return changes if line else head
+    # What else a patch says above its first "---" explains it, and changes no kernel.
+    head, line, changes = patch.read_bytes().partition(_HEAD_END)
+    before = _BEFORE.search(head)
+    return (before[0] if before else b"") + changes if line else head
 
 
 def digest(*parts: Sequence[str]) -> str:
