@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from windtunnel.engine.capture import Captures
+from windtunnel.engine.counters import Counters
 from windtunnel.engine.faults import Faults
 from windtunnel.engine.judge import mismatch, not_found, process_mismatch
 from windtunnel.engine.labprocess import LabProcess
@@ -104,6 +105,7 @@ class LabRun:
         }
         self._started: list[LabProcess] = []
         self._checks: list[Check] = []
+        self._counters = Counters(world, recorder)
 
     def run(self) -> Outcomes:
         """Run to the end of the lab and judge it."""
@@ -113,6 +115,8 @@ class LabRun:
             self._run_timeline()
             self._run_validations()
             self._judge_processes()
+            if self._spec.counters_ns is not None:
+                self._counters.sample()
             captures.stop()
         finally:
             captures.close()
@@ -137,6 +141,9 @@ class LabRun:
         faults = Faults(self._world, self._recorder, self._processes)
         tasks += faults.tasks(self._spec.faults)
         tasks += [self._step_task(step) for step in self._spec.steps]
+        if self._spec.counters_ns and self._spec.stop_ns is not None:
+            # A lab without an end would go on for ever, since this task does.
+            tasks.append(self._counters.task(self._spec.counters_ns))
         return Timeline(self._world, tasks)
 
     def _run_timeline(self) -> None:

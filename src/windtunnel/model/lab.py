@@ -285,6 +285,13 @@ class NodeSpec:
     volumes: tuple[VolumeSpec, ...] = ()
 
 
+COUNTERS_NS = 60_000_000_000
+"""How often counters are sampled unless the lab says otherwise."""
+
+COUNTERS_AT_END = 0
+"""`LabSpec.counters_ns` of a lab that samples once, when all is done."""
+
+
 @dataclass(frozen=True, slots=True)
 class LabSpec:
     """A whole lab.
@@ -301,6 +308,9 @@ class LabSpec:
         validations: done at the end, in order; their `at_ns` is ignored.
         root: a directory of the host to use as the nodes' root file system; "/"
             is the host's own.
+        counters_ns: how often what interfaces and processes have used is sampled, and
+            at the end too; `COUNTERS_AT_END` is only then, None is never. A lab
+            without `stop_ns` samples at its end.
     """
 
     name: str
@@ -317,4 +327,5 @@ class LabSpec:
     captures: tuple[CaptureSpec, ...] = ()
     faults: tuple[Fault, ...] = ()
     root: str = "/"
+    counters_ns: int | None = COUNTERS_NS
     source: str = field(default="", compare=False)

@@ -91,8 +91,8 @@ def logs(
 
 def _read_all(source: str, runs: Path, join_from: Confidence) -> Iterator[tuple[str, KernelLog]]:
     """Read a file, stdin, or each console of a run; the node is the name."""
-    from windtunnel.engine.world import ZERO_NS  # noqa: PLC0415
     from windtunnel.logs.reading import read_log  # noqa: PLC0415
+    from windtunnel.model.clock import ZERO_NS  # noqa: PLC0415
     from windtunnel.store.kernel_log import consoles, owners_of  # noqa: PLC0415
     from windtunnel.store.run_reader import find_run  # noqa: PLC0415
 
