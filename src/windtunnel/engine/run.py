@@ -10,6 +10,7 @@ manifest.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from windtunnel.engine.capture import Captures
@@ -141,21 +142,21 @@ class LabRun:
         faults = Faults(self._world, self._recorder, self._processes)
         tasks += faults.tasks(self._spec.faults)
         tasks += [self._step_task(step) for step in self._spec.steps]
-        if self._spec.counters_ns and self._spec.stop_ns is not None:
-            # A lab without an end would go on for ever, since this task does.
-            tasks.append(self._counters.task(self._spec.counters_ns))
         return Timeline(self._world, tasks)
 
     def _run_timeline(self) -> None:
         timeline = self.timeline()
-        try:
-            timeline.run(until_ns=self._spec.stop_ns)
-        except IdleError:
-            # Without a stop time a lab ends when nothing is left to happen.
-            if self._spec.stop_ns is not None:
-                raise
-        if self._spec.stop_ns is not None:
-            self._world.run_until_ns(self._spec.stop_ns)
+        stop_ns, every_ns = self._spec.stop_ns, self._spec.counters_ns
+        if stop_ns is None:
+            # Such a lab ends when nothing is left to happen, so nothing may happen for ever.
+            with suppress(IdleError):
+                timeline.run()
+            return
+        sampling = self._counters.task(every_ns) if every_ns else None
+        timeline.run(until_ns=stop_ns, beside=sampling)
+        if every_ns:
+            self._counters.sample_until(stop_ns, every_ns)
+        self._world.run_until_ns(stop_ns)
 
     # ---- processes ----
 

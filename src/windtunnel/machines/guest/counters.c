@@ -35,8 +35,11 @@ static void say(const struct header *request, const char *format, ...)
 	filled += size;
 }
 
-/* Read a whole small file; the buffer ends in a zero byte. */
-static bool read_text(int directory, const char *path, char *text, size_t size)
+/*
+ * Read a whole small file; the buffer ends in a zero byte. What has one record
+ * comes with one read, a list page by page.
+ */
+static bool read_text(int directory, const char *path, bool list, char *text, size_t size)
 {
 	int fd = openat(directory, path, O_RDONLY | O_CLOEXEC);
 	size_t at = 0;
@@ -44,8 +47,10 @@ static bool read_text(int directory, const char *path, char *text, size_t size)
 
 	if (fd < 0)
 		return false;
-	while (at < size - 1 && (done = read(fd, text + at, size - 1 - at)) > 0)
-		at += done;
+	do {
+		done = read(fd, text + at, size - 1 - at);
+		at += done > 0 ? done : 0;
+	} while (list && done > 0 && at < size - 1);
 	text[at] = 0;
 	close(fd);
 	return at > 0;
@@ -57,7 +62,7 @@ static void say_interfaces(const struct header *request, const struct node *node
 	char path[64], *line, *rest = text;
 
 	snprintf(path, sizeof(path), "/proc/%d/net/dev", node->pid);
-	if (!read_text(AT_FDCWD, path, text, sizeof(text)))
+	if (!read_text(AT_FDCWD, path, true, text, sizeof(text)))
 		return;
 	while ((line = strsep(&rest, "\n"))) {
 		unsigned long long rx[4], tx[4];
@@ -87,7 +92,7 @@ static void say_process(const struct header *request, long pid)
 	long rss;
 
 	snprintf(path, sizeof(path), "/proc/%ld/stat", pid);
-	if (!read_text(AT_FDCWD, path, text, sizeof(text)))
+	if (!read_text(AT_FDCWD, path, false, text, sizeof(text)))
 		return;		/* it has ended meanwhile */
 	end = strrchr(text, ')');	/* a name may hold anything */
 	if (!end || !strchr(text, '(') || end - strchr(text, '(') > (long)sizeof(name))
@@ -98,7 +103,7 @@ static void say_process(const struct header *request, long pid)
 		   "%*d %*d %*d %*d %*d %*d %*u %*u %ld", &user, &system, &rss) != 3)
 		return;
 	snprintf(path, sizeof(path), "/proc/%ld/status", pid);
-	if (!read_text(AT_FDCWD, path, text, sizeof(text)))
+	if (!read_text(AT_FDCWD, path, false, text, sizeof(text)))
 		return;
 	for (end = name; *end; end++)
 		if (*end == '\n')
@@ -119,7 +124,7 @@ static void say_processes(const struct header *request, const struct node *node,
 		for (process = processes; process; process = process->next)
 			if (process->node == number && process->pid)
 				say_process(request, process->pid);
-	} else if (read_text(node->cgroup, "rest/cgroup.procs", pids, sizeof(pids))) {
+	} else if (read_text(node->cgroup, "rest/cgroup.procs", true, pids, sizeof(pids))) {
 		while ((line = strsep(&rest, "\n")))
 			if (*line)
 				say_process(request, atol(line));
