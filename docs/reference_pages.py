@@ -126,7 +126,7 @@ def _default(key: str, value: dict[str, Any], schema: dict[str, Any]) -> str:
         return ""
     # Durations and sizes are whole numbers inside; show what one would write.
     shown = {1_000_000_000: "1 s", 1 << 30: "1 GiB", 1_893_456_000_000_000_000: "2030-01-01"}
-    shown |= {60_000_000_000: "1 min"}
+    shown |= {120_000_000_000: "2 min"}
     shown |= {5_000_000: "5 ms", 100_000_000: "100 ms", 100_000: "100 us"}
     if isinstance(default, (int, float)) and not isinstance(default, bool):
         text = f"{default:.0%}" if isinstance(default, float) else shown.get(default, str(default))
