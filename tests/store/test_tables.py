@@ -385,6 +385,14 @@ def test_spoilt_lines_are_named_and_cost_nothing_else(tmp_path):
     assert said == [f"{run / 'events.jsonl'}: {why}"]
 
 
+def test_a_line_of_monstrous_length_costs_only_itself(tmp_path):
+    record(tmp_path, [EVENTS[0], Event(1, 1, "output", "", {"text": "x" * (40 << 20)}), EVENTS[2]])
+    said: list[str] = []
+    assert ask(tmp_path, "select sequence from events order by 1", said) == [(0,), (2,)]
+    assert len(said) == 1
+    assert "line 2: a line of 4194" in said[0]
+
+
 def test_names_that_are_no_text_are_shown_as_far_as_they_are(tmp_path):
     record(tmp_path, [Event(0, 0, "output", "n", {"process": "\udcff", "zero": "a\0b"})])
     assert ask(tmp_path, "select fields->>'process' from events") == [("?",)]
@@ -523,6 +531,16 @@ def test_a_query_that_needs_more_memory_than_it_may_have_says_so(tmp_path):
         pytest.raises(HostError, match="needs more memory"),
     ):
         runs.sql("select list(i::varchar || i) from range(10000000) t(i)").fetchall()
+
+
+def test_too_little_memory_for_a_log_is_said_at_once(tmp_path):
+    run = record(tmp_path)
+    with (
+        open_runs(tmp_path, memory_bytes=8 << 20) as runs,
+        pytest.raises(HostError, match="needs more memory"),
+    ):
+        runs.sql("select * from events")
+    assert list((run / parts.FOLDER).iterdir()) == []
 
 
 # ---- ways out ----

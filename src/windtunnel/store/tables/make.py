@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from windtunnel.errors import ProtocolError
+from windtunnel.model.event import Event
 from windtunnel.store import layout
 from windtunnel.store.run_reader import parse_event
 from windtunnel.store.tables import parts
@@ -23,6 +24,11 @@ from windtunnel.store.tables.schema import EVENTS, MADE_TABLES, SCHEMA, Table
 
 if TYPE_CHECKING:
     import duckdb
+
+LINE_MAX_BYTES = 8 << 20
+"""Longest line that is read; DuckDB holds twice as much in memory whatever there is."""
+TEXT_MAX = 1 << 20
+"""Longest text in a row of ours, in characters: escaped, it fits in a line."""
 
 _COPY_BYTES = 1 << 20
 # Parquet's pages are packed by zstd; a row group is DuckDB's own default.
@@ -122,7 +128,8 @@ class Maker:
         import duckdb  # noqa: PLC0415 - 60 MB that only tables need
 
         if begin == 0 and end == source.stat().st_size:
-            with suppress(duckdb.Error):
+            # Only a spoilt line is a reason to read all lines ourselves.
+            with suppress(duckdb.DataError, duckdb.ProgrammingError):
                 self._copy(_EVENT_QUERY + lines_of(source, _EVENT_COLUMNS), target)
                 if end == source.stat().st_size:  # it has not grown meanwhile
                     return
@@ -131,7 +138,7 @@ class Maker:
             _copy_bytes(source, begin, end, piece)
             try:
                 self._copy(_EVENT_QUERY + lines_of(piece, _EVENT_COLUMNS), target)
-            except duckdb.Error:
+            except (duckdb.DataError, duckdb.ProgrammingError):
                 self._keep_good(source, piece, good)
                 self._copy(_EVENT_QUERY + lines_of(good, _EVENT_COLUMNS), target)
         finally:
@@ -144,7 +151,7 @@ class Maker:
         with piece.open("rb") as lines, good.open("w", encoding="utf-8") as file:
             for number, line in enumerate(lines, start=1):
                 try:
-                    event = parse_event(line)
+                    event = _parse_line(line)
                 except ProtocolError as error:
                     bad += 1
                     first = first or f"line {number}: {error.message}"
@@ -156,6 +163,12 @@ class Maker:
 
     def _copy(self, query: str, target: Path) -> None:
         self.connection.execute(f"COPY ({query}) TO {quoted(str(target))} ({_FORMAT})")
+
+
+def _parse_line(line: bytes) -> Event:
+    if len(line) > LINE_MAX_BYTES:
+        raise ProtocolError(f"a line of {len(line)} bytes, limit {LINE_MAX_BYTES}")
+    return parse_event(line)
 
 
 def quoted(text: str) -> str:
@@ -211,7 +224,7 @@ def lines_of(path: Path, columns: dict[str, str]) -> str:
     struct = ", ".join(f"{quoted(name)}: {quoted(kind)}" for name, kind in columns.items())
     return (
         f"read_json({quoted(str(path))}, format = 'newline_delimited', columns = {{{struct}}},"
-        " maximum_object_size = 67108864)"
+        f" maximum_object_size = {LINE_MAX_BYTES})"
     )
 
 
@@ -241,7 +254,9 @@ def _copy_bytes(source: Path, begin: int, end: int, target: Path) -> None:
 def _clean(row: dict[str, Any]) -> dict[str, Any]:
     # A lone surrogate stands for a byte that is no UTF-8.
     return {
-        key: value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+        key: value[:TEXT_MAX].encode("utf-8", "replace").decode()
+        if isinstance(value, str)
+        else value
         for key, value in row.items()
     }
 
