@@ -16,6 +16,7 @@ from typing import Any
 
 import windtunnel
 from windtunnel.model.schema import json_schema
+from windtunnel.store.tables import schema
 
 FOLDER = Path(__file__).parent / "reference"
 MADE = "<!-- made by docs/reference_pages.py; do not edit -->\n"
@@ -125,6 +126,7 @@ def _default(key: str, value: dict[str, Any], schema: dict[str, Any]) -> str:
         return ""
     # Durations and sizes are whole numbers inside; show what one would write.
     shown = {1_000_000_000: "1 s", 1 << 30: "1 GiB", 1_893_456_000_000_000_000: "2030-01-01"}
+    shown |= {120_000_000_000: "2 min"}
     shown |= {5_000_000: "5 ms", 100_000_000: "100 ms", 100_000: "100 us"}
     if isinstance(default, (int, float)) and not isinstance(default, bool):
         text = f"{default:.0%}" if isinstance(default, float) else shown.get(default, str(default))
@@ -181,7 +183,28 @@ def _help(words: tuple[str, ...]) -> str:
     return "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines())
 
 
-PAGES = {"lab-file.md": lab_file_page, "commands.md": commands_page}
+def tables_page() -> str:
+    """The page of the tables that SQL can ask, from their schema."""
+    text = MADE + (
+        "# Tables\n\n"
+        "[`windtunnel sql`](../howto/sql.md) and `windtunnel.open_runs` ask these.\n"
+        "The key of a table names a row; with `ORDER BY` it gives the rows an order.\n"
+        "All times are virtual, in integer nanoseconds; what the host decided has `host` in "
+        "its name.\n"
+        "A view is a query over other tables.\n"
+    )
+    return text + "".join(_table(table) for table in schema.TABLES)
+
+
+def _table(table: schema.Table) -> str:
+    key = ", ".join(f"`{name}`" for name in table.key)
+    kind = "A view" if table.query else "Read from run folders"
+    rows = "".join(f"| `{one.name}` | {one.type} | {one.meaning} |\n" for one in table.columns)
+    head = "| Column | Type | Meaning |\n| --- | --- | --- |\n"
+    return f"\n## {table.name}\n\n{table.meaning}\n{kind}; key: {key}.\n\n{head}{rows}"
+
+
+PAGES = {"lab-file.md": lab_file_page, "commands.md": commands_page, "tables.md": tables_page}
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from windtunnel.engine.process import Process, Result
     from windtunnel.engine.world import World
     from windtunnel.model.impairment import Buffer, CoDel, DelayTable, GilbertElliott, Red
+    from windtunnel.store.tables import open_runs
 
 __version__ = VERSION
 
@@ -31,6 +32,7 @@ __all__ = [
     "World",
     "__version__",
     "load_lab_file",
+    "open_runs",
 ]
 
 # Imported when first asked for: whoever wants one module of the package, such
@@ -49,6 +51,7 @@ _HOMES = {
     "Result": "windtunnel.engine.process",
     "World": "windtunnel.engine.world",
     "load_lab_file": "windtunnel.engine.lab",
+    "open_runs": "windtunnel.store.tables",
 }
 
 

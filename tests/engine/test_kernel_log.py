@@ -7,9 +7,9 @@ import re
 
 import small_labs
 from windtunnel.engine.session import SessionRequest, run_session
-from windtunnel.engine.world import ZERO_NS
 from windtunnel.logs.printk import Confidence, Line
 from windtunnel.logs.reading import read_log
+from windtunnel.model.clock import ZERO_NS
 from windtunnel.model.lab import ProcessSpec
 from windtunnel.store.kernel_log import consoles, owners_of
 

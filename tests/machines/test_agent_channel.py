@@ -51,7 +51,7 @@ def error(number, code, text, node=1):
 
 
 def ended(number, wait_status):
-    return Frame(Kind.EXIT, 1, number, struct.pack("<IQQ", wait_status, 5, 6))
+    return Frame(Kind.EXIT, 1, number, struct.pack("<I5Q", wait_status, 5, 6, 7, 8, 9))
 
 
 @pytest.fixture

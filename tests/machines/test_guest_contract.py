@@ -16,6 +16,7 @@ from windtunnel.errors import GuestLostError
 from windtunnel.images.agent import ensure_initrd
 from windtunnel.machines.uml import INITRD, UmlOptions, arguments
 from windtunnel.wire.agent import ALL_NAMESPACES, Namespaces, SpawnFlag
+from windtunnel.wire.counters import parse_counters
 
 PATH = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 SECOND_NS = 1_000_000_000
@@ -95,6 +96,19 @@ class Contract:
             self.run_program(guest, ["sleep", "0.5"])
             histories.append((guest.calendar.now_ns, guest.calendar.grants, guest.received))
         assert histories[0] == histories[1]
+
+    def test_counters_are_told_of_each_node_that_has_power(self, boot):
+        guest = self.with_node(boot)
+        second = guest.agent.add_node(3, name="three", namespaces=ALL_NAMESPACES)
+        assert guest.wait(lambda: second.done)
+        asked = guest.agent.counters()
+        assert guest.wait(lambda: asked.done)
+        assert asked.failure is None
+        assert [one.node for one in parse_counters(bytes(asked.data))] == [1, 3]
+        off = guest.agent.node_off(1, wipe=False)
+        asked = guest.agent.counters()
+        assert guest.wait(lambda: asked.done and off.done)
+        assert [one.node for one in parse_counters(bytes(asked.data))] == [3]
 
     def test_a_node_can_be_made_only_once(self, boot):
         guest = self.with_node(boot)

@@ -257,6 +257,7 @@ def labs(draw):
         seed=draw(st.integers(0, 2**64 - 1)),
         stop_ns=draw(st.none() | st.integers(2 * HOUR_NS, 3 * HOUR_NS)),
         memory_bytes=draw(st.integers(1 << 26, 1 << 40)),
+        counters_ns=draw(st.sampled_from([None, 0, 1_000_000, 120_000_000_000])),
         clock_ns=draw(st.integers(HOUR_NS, 6_000_000_000 * 10**9)),
         nodes=nodes,
         links=links,

@@ -64,6 +64,10 @@ def with_impairment(**changes):
     ("lab", "message"),
     [
         (replace(LAB, seed=-1), "the seed -1 is not 0 to 2**64 - 1"),
+        (
+            replace(LAB, counters_ns=999_999),
+            "counters every 999999 ns\n  sample every 1 ms at most",
+        ),
         (replace(LAB, steps=(Step(-1, "s", Command("a", "x")),)), "the step is at -1 ns"),
         (replace(LAB, steps=(Step(0, " ", Command("a", "x")),)), "the name is empty"),
         (with_node(sysctls=(("net.x", "1\n2"),)), "the value of net.x is more than a line"),

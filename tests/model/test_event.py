@@ -23,12 +23,24 @@ def test_an_event_is_one_line_with_sorted_keys():
         st.text(),
         st.text(),
         st.dictionaries(st.text(), st.none() | st.integers() | st.text()),
+        st.text(),
+        st.text(),
     )
 )
 def test_an_event_written_and_read_is_the_same(event):
     line = event.to_line()
     assert "\n" not in line
     assert Event.from_line(line) == event
+
+
+def test_kernel_and_stream_are_written_only_where_they_say_something():
+    event = Event(1, 2, "sched", "r1", {}, kernel="r1", stream="trace")
+    assert event.to_line() == (
+        '{"fields":{},"kernel":"r1","kind":"sched","node":"r1","sequence":2,"stream":"trace",'
+        '"time_ns":1}'
+    )
+    old = Event.from_line('{"fields":{},"kind":"link","node":"","sequence":0,"time_ns":1}')
+    assert (old.kernel, old.stream) == ("", "")
 
 
 @given(st.integers(0, 60))

@@ -1,4 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
+import pytest
+
+from windtunnel.errors import LabFileErrors
 from windtunnel.model.impairment import Distribution, Impairment
 from windtunnel.model.lab import Endpoint, LinkSpec
 
@@ -77,3 +80,28 @@ def test_the_lab_itself_has_its_seed_and_times(load):
     assert lab.clock_ns == 1_924_992_000_000_000_000
     assert lab.memory_bytes == 268_435_456
     assert lab.source.startswith("\nname: ring")
+
+
+@pytest.mark.parametrize(
+    ("text", "counters_ns"),
+    [("", 120_000_000_000), ("1.5 s", 1_500_000_000), ("end", 0), ("never", None)],
+)
+def test_counters_are_sampled_as_said(load, text, counters_ns):
+    assert load(RING + (f"counters: {text}\n" if text else "")).counters_ns == counters_ns
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("0 s", "counters cannot be sampled all the time", "an interval, 'end' or 'never'"),
+        ("10 us", "counters every 10 us", "sample every 1 ms at most"),
+        ("often", "'often'", ""),
+    ],
+)
+def test_an_interval_that_makes_no_sense_is_refused_where_it_stands(load, text, message, hint):
+    with pytest.raises(LabFileErrors) as caught:
+        load(RING + f"counters: {text}\n")
+    (error,) = caught.value.errors
+    assert message in error.message
+    assert hint in error.hint
+    assert error.where.line == RING.count("\n") + 1

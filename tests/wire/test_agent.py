@@ -90,6 +90,7 @@ frames = st.builds(Frame, st.sampled_from(Kind), u16, u32, st.binary(max_size=64
         (agent.freeze(2, 3, on=True), "04000000 0c00 0200 03000000 01000000"),
         (agent.memory(2, 3, 4096), "05000000 0d00 0200 03000000 3430393600"),
         (agent.memory(2, 3, None), "04000000 0d00 0200 03000000 6d617800"),
+        (agent.counters(3), "00000000 1600 0000 03000000"),
         (agent.kill_all(2, 3), "00000000 0e00 0200 03000000"),
         (agent.node_off(2, 3, wipe=True), "04000000 0f00 0200 03000000 01000000"),
         (agent.device(1, 2, "vda"), "04000000 1300 0100 02000000 76646100"),
@@ -199,8 +200,11 @@ def test_reports_are_read_as_the_agent_lays_them_out():
         2, "execve /bin/\N{REPLACEMENT CHARACTER}"
     )
     assert agent.parse_exit(
-        bytes.fromhex("00010000 0200000000000000 0300000000000000")
-    ) == ExitReport(256, 2, 3)
+        bytes.fromhex(
+            "00010000 0200000000000000 0300000000000000"
+            "0400000000000000 0500000000000000 0600000000000000"
+        )
+    ) == ExitReport(256, 2, 3, rss_max_bytes=4, waits=5, preemptions=6)
     assert agent.parse_node(bytes.fromhex("07000000 fcffffef")) == (7, 0xEFFFFFFC)
 
 
@@ -208,7 +212,7 @@ def test_reports_are_read_as_the_agent_lays_them_out():
     ("parse", "size_bytes", "message"),
     [
         (agent.parse_failure, 3, "error of 3 bytes, needs 4"),
-        (agent.parse_exit, 19, "exit report of 19 bytes, needs 20"),
+        (agent.parse_exit, 43, "exit report of 43 bytes, needs 44"),
         (agent.parse_node, 7, "node report of 7 bytes, needs 8"),
     ],
 )

@@ -10,9 +10,11 @@ manifest.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from windtunnel.engine.capture import Captures
+from windtunnel.engine.counters import Counters
 from windtunnel.engine.faults import Faults
 from windtunnel.engine.judge import mismatch, not_found, process_mismatch
 from windtunnel.engine.labprocess import LabProcess
@@ -104,6 +106,7 @@ class LabRun:
         }
         self._started: list[LabProcess] = []
         self._checks: list[Check] = []
+        self._counters = Counters(world, recorder)
 
     def run(self) -> Outcomes:
         """Run to the end of the lab and judge it."""
@@ -113,6 +116,8 @@ class LabRun:
             self._run_timeline()
             self._run_validations()
             self._judge_processes()
+            if self._spec.counters_ns is not None:
+                self._counters.sample()
             captures.stop()
         finally:
             captures.close()
@@ -141,14 +146,17 @@ class LabRun:
 
     def _run_timeline(self) -> None:
         timeline = self.timeline()
-        try:
-            timeline.run(until_ns=self._spec.stop_ns)
-        except IdleError:
-            # Without a stop time a lab ends when nothing is left to happen.
-            if self._spec.stop_ns is not None:
-                raise
-        if self._spec.stop_ns is not None:
-            self._world.run_until_ns(self._spec.stop_ns)
+        stop_ns, every_ns = self._spec.stop_ns, self._spec.counters_ns
+        if stop_ns is None:
+            # Such a lab ends when nothing is left to happen, so nothing may happen for ever.
+            with suppress(IdleError):
+                timeline.run()
+            return
+        sampling = self._counters.task(every_ns) if every_ns else None
+        timeline.run(until_ns=stop_ns, beside=sampling)
+        if every_ns:
+            self._counters.sample_until(stop_ns, every_ns)
+        self._world.run_until_ns(stop_ns)
 
     # ---- processes ----
 

@@ -90,14 +90,16 @@ class Session:
 class FolderRecorder:
     """Writes what a world tells into a run folder."""
 
-    def __init__(self, writer: RunWriter) -> None:
+    def __init__(self, writer: RunWriter, spec: LabSpec) -> None:
         self._writer = writer
+        self._own_kernels = {node.name for node in spec.nodes if node.kernel is not None}
         self._sequence = 0
         self._outputs: dict[tuple[str, str], ProcessOutput] = {}
 
     def event(self, time_ns: int, kind: str, node: str = "", **fields: Any) -> None:
         """Record one fact."""
-        self._writer.event(Event(time_ns, self._sequence, kind, node, fields))
+        kernel = node if node in self._own_kernels else ""
+        self._writer.event(Event(time_ns, self._sequence, kind, node, fields, kernel))
         self._sequence += 1
 
     def output(self, node: str, process: str, data: bytes, *, stderr: bool) -> None:
@@ -176,7 +178,7 @@ def run_session(
 def _record(
     request: SessionRequest, writer: RunWriter, progress: Callable[[str], None]
 ) -> tuple[Outcomes | None, WindtunnelError | None]:
-    recorder = FolderRecorder(writer)
+    recorder = FolderRecorder(writer, request.spec)
     options = replace(
         request.options,
         console=writer.console_path,

@@ -72,12 +72,18 @@ class Timeline:
         """Whether every task is done."""
         return not self._waits
 
-    def run(self, *, until_ns: int | None = None) -> None:
+    def run(self, *, until_ns: int | None = None, beside: Task | None = None) -> None:
         """Let time pass and tasks go on until all are done or `until_ns` is reached.
 
         Tasks that are left then are closed, as generators are.
+
+        Args:
+            until_ns: lab time.
+            beside: one more task, which nobody waits for.
         """
-        self.advance(lambda: self.finished, until_ns=until_ns)
+        if beside is not None:
+            self.add(beside)
+        self.advance(lambda: self._waits.keys() <= {beside}, until_ns=until_ns)
         for task in self._waits:
             task.close()
 

@@ -60,4 +60,7 @@ def _end(remote: RemoteProcess) -> dict[str, Any]:
         "status": remote.exit.status if killed_by is None else killed_by,
         "user_ns": remote.exit.user_ns,
         "system_ns": remote.exit.system_ns,
+        "rss_max_bytes": remote.exit.rss_max_bytes,
+        "waits": remote.exit.waits,
+        "preemptions": remote.exit.preemptions,
     }

@@ -44,14 +44,13 @@ from windtunnel.images.agent import ensure_initrd
 from windtunnel.images.kernels import Kernel
 from windtunnel.machines.confine import for_project
 from windtunnel.machines.sweep import new_scratch, sweep
+from windtunnel.model.clock import ZERO_NS
 from windtunnel.model.fault import FaultAction
 from windtunnel.model.lab import OWN_MEMORY_BYTES, LabSpec, NodeSpec
 from windtunnel.sim.seeds import derive
 from windtunnel.wire.timetravel import RunningTask
 
 SECOND_NS = 1_000_000_000
-ZERO_NS = 10 * SECOND_NS
-"""World time of lab time zero: `ping` takes a clock near zero for "not set"."""
 
 BY_HAND_PARTITION = "partition by hand"
 """The key of `World.partition` at the fabric."""
@@ -184,6 +183,10 @@ class World:
         for setup in setups:
             setup.make(options.view)
         self._namespaces = setups[0].namespaces
+        self.agents = tuple(
+            (guest.agent, setup.numbers) for guest, setup in zip(self._guests, setups, strict=True)
+        )
+        """Each kernel's agent, and what numbers its nodes have there."""
         self.shared = setups[0] if parts[0].node is None else None
         """The set-up of the shared kernel's part, where there is one."""
         self._make_fabric(parts, setups)
@@ -195,7 +198,9 @@ class World:
         if options.halt is not None:
             self._plan_halt(options.halt)
         self._calendar.run_until(self._calendar.zero_ns)
-        self._recorder.event(0, "lab-begin", lab=spec.name, seed=spec.seed)
+        self._recorder.event(
+            0, "lab-begin", lab=spec.name, seed=spec.seed, kernel_ns=self._calendar.zero_ns
+        )
 
     def _plan_halt(self, halt: Halt) -> None:
         self.node(halt.node)

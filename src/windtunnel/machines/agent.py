@@ -273,6 +273,10 @@ class AgentChannel:
         """Fill a file system of a node, or empty it again; see `wire.agent.fill`."""
         return self._ask(lambda number: wire.fill(node, number, path, on=on))
 
+    def counters(self) -> Reply:
+        """Ask for all nodes' counters; `wire.counters` reads the reply's `data`."""
+        return self._ask(wire.counters)
+
     def _ask(self, request: Callable[[int], Frame]) -> Reply:
         """Send a request that one answer ends."""
         number = next(self._numbers)

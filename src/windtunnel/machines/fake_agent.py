@@ -109,6 +109,10 @@ class FakeAgent:
                     self._error(frame, errno.EINVAL, f"no node {frame.node}")
             case Kind.STEP_CLOCK | Kind.DRIFT_CLOCK:
                 self._ok(frame)
+            case Kind.COUNTERS:
+                for node in sorted(self._nodes - self._off):
+                    self._output(frame, f"n {node}\n".encode())
+                self._ok(frame)
             case Kind.FREEZE | Kind.MEMORY | Kind.KILL_ALL | Kind.NODE_OFF | Kind.HAND_OVER:
                 self._fail_node(frame)
             case Kind.DEVICE | Kind.MOUNT | Kind.FILL:
@@ -210,7 +214,7 @@ class FakeAgent:
     def _end(self, number: int, wait_status: int) -> None:
         process = self._running.pop(number, None)
         if process is not None:
-            report = struct.pack("<IQQ", wait_status, 0, 0)
+            report = struct.pack("<I5Q", wait_status, 0, 0, 0, 0, 0)
             self._post(Frame(Kind.EXIT, process.node, number, report))
 
     def _write_file(self, frame: Frame) -> None:

@@ -48,6 +48,7 @@ PROBLEMS_MAX = 100
 SEED_MAX = (1 << 64) - 1
 # Linux: IFNAMSIZ is 16 with the closing zero (include/uapi/linux/if.h).
 INTERFACE_BYTES_MAX = 15
+COUNTERS_NS_MIN = 1_000_000  # each sample wakes a kernel and costs about a millisecond
 MTU_BYTES_MIN = 68  # RFC 791
 MTU_BYTES_MAX = 65535  # the largest that veth takes
 
@@ -134,6 +135,12 @@ def _lab(spec: LabSpec) -> Iterator[Problem]:
         )
     if spec.stop_ns is not None and spec.stop_ns <= 0:
         yield Problem(("stop_ns",), "the lab stops before it begins", "give a later stop")
+    if spec.counters_ns is not None and 0 < spec.counters_ns < COUNTERS_NS_MIN:
+        yield Problem(
+            ("counters_ns",),
+            f"counters every {_shown(spec.counters_ns)}",
+            f"sample every {_shown(COUNTERS_NS_MIN)} at most: it wakes the kernels each time",
+        )
     if not spec.root.startswith("/"):
         yield Problem(("root",), f"the root {spec.root!r} is not an absolute path")
 

@@ -11,6 +11,10 @@ from datetime import UTC, datetime, timedelta
 
 from windtunnel.errors import LabFileError
 
+ZERO_NS = 10_000_000_000
+"""A kernel's time at lab time zero, unless setting up the lab took longer: `ping` takes
+a clock near zero for "not set"."""
+
 _CLOCK = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?[Zz]?)?"
 )

@@ -2,7 +2,8 @@
 """The one event schema: what a run observed, one fact a line.
 
 A line of `events.jsonl` is one JSON object with sorted keys and no spaces:
-`{"fields":{…},"kind":"process-exit","node":"r1","sequence":7,"time_ns":1200}`.
+`{"fields":{…},"kind":"process-exit","node":"r1","sequence":7,"time_ns":1200}`;
+`kernel` and `stream` stand in it where they are not empty.
 Host facts (load, addresses, durations in host time) never become events.
 """
 
@@ -27,6 +28,7 @@ KINDS = (
     "step",
     "check",
     "finding",
+    "counters",
     "lab-end",
 )
 """All kinds of events, in the order of the reference."""
@@ -42,6 +44,9 @@ class Event:
         kind: one of `KINDS`.
         node: where; empty when it concerns the whole lab.
         fields: JSON values that belong to the kind.
+        kernel: the node whose own kernel it happened in; empty for the shared one.
+        stream: who observed it; empty for the engine itself. In each stream events
+            come in the order of their sequence.
     """
 
     time_ns: int
@@ -49,16 +54,21 @@ class Event:
     kind: str
     node: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
+    kernel: str = ""
+    stream: str = ""
 
     def to_line(self) -> str:
         """Encode as one line without its newline; equal events give equal bytes."""
-        record = {
+        record: dict[str, Any] = {
             "time_ns": self.time_ns,
             "sequence": self.sequence,
             "kind": self.kind,
             "node": self.node,
             "fields": dict(self.fields),
         }
+        # Left out where they say nothing, so that a line is as it was before there were any.
+        record |= {"kernel": self.kernel} if self.kernel else {}
+        record |= {"stream": self.stream} if self.stream else {}
         return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
     @classmethod
@@ -77,6 +87,8 @@ class Event:
                 kind=record["kind"],
                 node=record["node"],
                 fields=record["fields"],
+                kernel=record.get("kernel", ""),
+                stream=record.get("stream", ""),
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ProtocolError(f"not an event: {line[:80]!r}") from error

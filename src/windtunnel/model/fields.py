@@ -26,6 +26,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from windtunnel.errors import LabFileError
 from windtunnel.model import units
 from windtunnel.model.clock import parse_clock
+from windtunnel.model.lab import COUNTERS_AT_END
 
 JsonSchema = dict[str, Any]
 
@@ -95,6 +96,18 @@ def _rate(text: str) -> int | None:
     return None if text.strip() == "unlimited" else units.parse_rate(text)
 
 
+def _sampling(text: str) -> int | None:
+    word = text.strip()
+    if word in ("end", "never"):
+        return COUNTERS_AT_END if word == "end" else None
+    every_ns = units.parse_duration(text)
+    if every_ns == 0:
+        raise LabFileError(
+            "counters cannot be sampled all the time", hint="give an interval, 'end' or 'never'"
+        )
+    return every_ns
+
+
 def number_or(word: str) -> BeforeValidator:
     """Accept a whole number, or the word that stands for none."""
 
@@ -138,6 +151,18 @@ Duration = Annotated[
     int,
     quantity(units.parse_duration, "duration"),
     text_schema(_DURATION, "10 ms", "1.5 s", "1 h 30 min"),
+]
+Sampling = Annotated[
+    int | None,
+    quantity(_sampling, "interval"),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": ["end", "never"]},
+                {"type": "string", "pattern": _DURATION, "examples": ["1 s"]},
+            ]
+        }
+    ),
 ]
 Shift = Annotated[
     int,

@@ -38,6 +38,8 @@ from windtunnel.model.impairment import (
     Red,
 )
 from windtunnel.model.lab import (
+    COUNTERS_AT_END,
+    COUNTERS_NS,
     VOLUME_LATENCY_NS,
     CaptureSpec,
     Command,
@@ -75,6 +77,8 @@ def lab_to_yaml(spec: LabSpec) -> str:
         lab["stop"] = duration_text(spec.stop_ns)
     lab["memory"] = size_text(spec.memory_bytes)
     lab["clock"] = clock_text(spec.clock_ns)
+    if spec.counters_ns != COUNTERS_NS:
+        lab["counters"] = _counters(spec.counters_ns)
     if spec.root != "/":
         lab["root"] = spec.root
     lab["addressing"] = "none"
@@ -87,6 +91,12 @@ def lab_to_yaml(spec: LabSpec) -> str:
     lab["validate"] = [_validation(step) for step in spec.validations]
     lab["capture"] = [_capture(capture) for capture in spec.captures]
     return yaml_text({key: value for key, value in lab.items() if value not in ([], {})})
+
+
+def _counters(every_ns: int | None) -> str:
+    if every_ns is None:
+        return "never"
+    return "end" if every_ns == COUNTERS_AT_END else duration_text(every_ns)
 
 
 def _node(node: NodeSpec) -> Part:

@@ -88,6 +88,7 @@ def load_lab(
         validations=actions.make_validations(lab, (step.name for step in steps), render),
         captures=actions.make_captures(lab),
         root=lab.root,
+        counters_ns=lab.counters,
         source=text,
     )
     faults, fault_paths = make_faults(lab, spec, document.where, problems)

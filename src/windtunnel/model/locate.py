@@ -20,6 +20,7 @@ _KEYS = {
     "at_ns": "at",
     "buffer": "queue",
     "clock_ns": "clock",
+    "counters_ns": "counters",
     "command": "cmd",
     "delay_ns": "delay",
     "down_ns": "down",

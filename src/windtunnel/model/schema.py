@@ -22,6 +22,7 @@ from windtunnel.model.fields import (
     JsonSchema,
     Lasting,
     Part,
+    Sampling,
     Shift,
     ShortForm,
     Size,
@@ -29,6 +30,7 @@ from windtunnel.model.fields import (
     Word,
     refuse,
 )
+from windtunnel.model.lab import COUNTERS_NS
 from windtunnel.model.linkschema import NO_IMPAIRMENT, ImpairmentPart
 from windtunnel.model.nearmiss import hint_for
 from windtunnel.model.programschema import Files, Match, MatchPart, ProcessPart, RunPart
@@ -592,6 +594,11 @@ class LabPart(Part):
     memory: Size = Field(default=1 << 30, description="Of the shared kernel.")
     clock: Clock = Field(
         default=1_893_456_000_000_000_000, description="The wall clock at virtual time zero (UTC)."
+    )
+    counters: Sampling = Field(
+        default=COUNTERS_NS,
+        description="How often what interfaces and processes have used is sampled, and at the "
+        "end too; end: only then; never: not at all. A lab without stop samples at its end.",
     )
     root: str = Field(
         default="/", description="The host directory that is the nodes' root file system."

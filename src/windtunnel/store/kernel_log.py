@@ -8,10 +8,13 @@ the time since it began. A node with a kernel of its own has a console of its ow
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from windtunnel.errors import HostError, ProtocolError
 from windtunnel.logs.printk import Owners
+from windtunnel.model.clock import ZERO_NS
 from windtunnel.store import layout
 from windtunnel.store.run_reader import RunReader
 
@@ -41,6 +44,20 @@ def consoles(run: Path) -> tuple[Console, ...]:
     ]
     shared = run / layout.CONSOLE
     return (*([Console("", shared)] if shared.is_file() else []), *own)
+
+
+def lab_zero_ns(run: Path) -> int:
+    """Say what time it was for the lab's kernel at lab time zero.
+
+    A run that did not get so far, or of an early version, does not say; then it is
+    what it nearly always is.
+    """
+    with suppress(ProtocolError, HostError):
+        for event in RunReader(run).events():
+            if event.kind == "lab-begin":
+                kernel_ns = event.fields.get("kernel_ns")
+                return kernel_ns if isinstance(kernel_ns, int) else ZERO_NS
+    return ZERO_NS
 
 
 def owners_of(run: Path, console: Console, *, lab_zero_ns: int) -> Owners:

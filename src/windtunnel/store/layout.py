@@ -12,6 +12,7 @@ runs/<lab>/<number>/         0001, 0002 …
   grants.log                 the calendar's grants, "kind ns guest" a line; when asked for
   processes.json             the table of all processes
   files/…                    captures and what else the lab leaves
+  .store/                    tables made of all that, see `tables.parts`; may be removed
 """
 
 from __future__ import annotations

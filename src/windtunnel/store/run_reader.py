@@ -165,6 +165,8 @@ def parse_event(line: bytes) -> Event:
         (event.kind, str),
         (event.node, str),
         (event.fields, dict),
+        (event.kernel, str),
+        (event.stream, str),
     )
     if not all(isinstance(value, kind) for value, kind in wanted):
         raise ProtocolError(f"not an event: {line[:80]!r}")

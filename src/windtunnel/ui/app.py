@@ -16,6 +16,7 @@ from windtunnel.ui import (
     debug_command,
     doctor_command,
     exec_command,
+    export_command,
     kernel_commands,
     lab_commands,
     logs_command,
@@ -25,6 +26,7 @@ from windtunnel.ui import (
     runs_commands,
     search_command,
     shell_command,
+    sql_command,
     verify_command,
 )
 from windtunnel.ui.options import examples
@@ -61,6 +63,8 @@ def build() -> typer.Typer:
     app.command("debug", epilog=debug_command.EPILOG)(debug_command.debug)
     app.command("replay", epilog=replay_command.EPILOG)(replay_command.replay)
     app.command("logs", epilog=logs_command.EPILOG)(logs_command.logs)
+    app.command("sql", epilog=sql_command.EPILOG)(sql_command.sql)
+    app.command("export", epilog=export_command.EPILOG)(export_command.export)
     app.add_typer(lab_commands.commands(), name="lab")
     app.add_typer(matrix_commands.commands(), name="matrix")
     app.add_typer(kernel_commands.commands(), name="kernel")

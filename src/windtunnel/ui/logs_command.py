@@ -91,9 +91,8 @@ def logs(
 
 def _read_all(source: str, runs: Path, join_from: Confidence) -> Iterator[tuple[str, KernelLog]]:
     """Read a file, stdin, or each console of a run; the node is the name."""
-    from windtunnel.engine.world import ZERO_NS  # noqa: PLC0415
     from windtunnel.logs.reading import read_log  # noqa: PLC0415
-    from windtunnel.store.kernel_log import consoles, owners_of  # noqa: PLC0415
+    from windtunnel.store.kernel_log import consoles, lab_zero_ns, owners_of  # noqa: PLC0415
     from windtunnel.store.run_reader import find_run  # noqa: PLC0415
 
     if source == "-":
@@ -106,7 +105,7 @@ def _read_all(source: str, runs: Path, join_from: Confidence) -> Iterator[tuple[
         if not found:
             raise UsageError(f"{run} has no console: no kernel was started in this run")
         for console in found:
-            owners = owners_of(run, console, lab_zero_ns=ZERO_NS)
+            owners = owners_of(run, console, lab_zero_ns=lab_zero_ns(run))
             name = console.node or "the shared kernel"
             yield name, _read_file(console.path, owners, join_from)
 

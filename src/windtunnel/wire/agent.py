@@ -29,7 +29,7 @@ _U32_2 = struct.Struct("<II")
 _U32_3 = struct.Struct("<III")
 _I64 = struct.Struct("<q")
 _SPAWN = struct.Struct("<6I")  # flags, costs of a syscall, a fault, a switch in ns, argc, envc
-_EXIT = struct.Struct("<IQQ")  # wait status, user ns, system ns
+_EXIT = struct.Struct("<I5Q")  # wait status, user ns, system ns, memory, waits, preemptions
 _NODE = struct.Struct("<II")  # pid, pid namespace
 
 
@@ -57,6 +57,7 @@ class Kind(IntEnum):
     DEVICE = 19
     MOUNT = 20
     FILL = 21
+    COUNTERS = 22
 
     READY = 64
     OK = 65
@@ -351,6 +352,14 @@ def drift_clock(node: int, number: int, drift_ppm: int) -> Frame:
     return Frame(Kind.DRIFT_CLOCK, node, number, _I64.pack(drift_ppm))
 
 
+def counters(number: int) -> Frame:
+    """Ask for the counters of all nodes; answered by OUTPUT frames and OK.
+
+    What the frames hold is read by `windtunnel.wire.counters`.
+    """
+    return Frame(Kind.COUNTERS, 0, number)
+
+
 NEED_NO_ANSWER = frozenset((Kind.INPUT, Kind.INPUT_END, Kind.SIGNAL, Kind.RESIZE, Kind.POWER_OFF))
 """What is said to the agent without an OK or ERROR to come back."""
 
@@ -419,11 +428,17 @@ class ExitReport:
         wait_status: as of waitpid(2).
         user_ns: processor time in user code, as the guest counts it.
         system_ns: processor time in the guest's kernel.
+        rss_max_bytes: the most memory that it had at one time, or a child of it.
+        waits: how often it gave up the processor.
+        preemptions: how often it was taken from it.
     """
 
     wait_status: int
     user_ns: int
     system_ns: int
+    rss_max_bytes: int = 0
+    waits: int = 0
+    preemptions: int = 0
 
     @property
     def signal(self) -> int | None:
@@ -455,7 +470,7 @@ def parse_refusal(failure: Failure) -> tuple[int | None, str]:
 
 
 def parse_exit(payload: bytes) -> ExitReport:
-    """Decode EXIT: u32 wait status, u64 user ns, u64 system ns."""
+    """Decode EXIT: u32 wait status, then as u64 what it used, as in `ExitReport`."""
     return ExitReport(*_unpack(_EXIT, payload, "exit report"))
 
 

@@ -87,6 +87,9 @@ static void handle(const struct header *request, char *payload)
 	case FILL:
 		fill_volume(request, &reader);
 		break;
+	case COUNTERS:
+		tell_counters(request);
+		break;
 	case POWER_OFF:
 		sync();
 		reboot(RB_POWER_OFF);

@@ -40,7 +40,7 @@
 enum kind {
 	NODE_ADD = 1, SPAWN, INPUT, INPUT_END, SIGNAL, WRITE_FILE, READ_FILE,
 	SYSCTL, RESIZE, POWER_OFF, NETLINK, FREEZE, MEMORY, KILL_ALL, NODE_OFF,
-	HAND_OVER, STEP_CLOCK, DRIFT_CLOCK, DEVICE, MOUNT, FILL,
+	HAND_OVER, STEP_CLOCK, DRIFT_CLOCK, DEVICE, MOUNT, FILL, COUNTERS,
 	READY = 64, OK, ERROR, OUTPUT, ERROR_OUTPUT, EXIT,
 };
 
@@ -119,6 +119,7 @@ char *take_string(struct reader *reader);
 
 /* node.c */
 struct node *find_node(uint16_t number);
+size_t count_nodes(void);
 bool is_away(const struct header *request);
 void add_node(const struct header *request, struct reader *reader);
 
@@ -172,6 +173,9 @@ void hand_over(const struct header *request, struct reader *reader);
 void show_device(const struct header *request, struct reader *reader);
 void mount_volume(const struct header *request, struct reader *reader);
 void fill_volume(const struct header *request, struct reader *reader);
+
+/* counters.c */
+void tell_counters(const struct header *request);
 
 /* capture.c */
 int capture(int count, char **arguments);

@@ -10,6 +10,12 @@ struct node *find_node(uint16_t number)
 	return number < node_count && nodes[number].exists ? &nodes[number] : NULL;
 }
 
+/* All numbers of nodes are below it. */
+size_t count_nodes(void)
+{
+	return node_count;
+}
+
 /*
  * Refuse what a node cannot do now: nothing without power, and while it is
  * frozen nothing can be started, since a frozen child would never get to exec.

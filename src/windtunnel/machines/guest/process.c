@@ -321,7 +321,10 @@ out:
 
 static void report_exit(struct process *process, int status, const struct rusage *usage)
 {
-	struct { uint32_t status; uint64_t user, system; } __attribute__((packed)) report;
+	struct {
+		uint32_t status;
+		uint64_t user, system, rss_max, waits, preemptions;
+	} __attribute__((packed)) report;
 	int index;
 
 	for (index = 0; index < 2; index++)
@@ -330,6 +333,9 @@ static void report_exit(struct process *process, int status, const struct rusage
 	report.status = status;
 	report.user = usage->ru_utime.tv_sec * 1000000000ull + usage->ru_utime.tv_usec * 1000ull;
 	report.system = usage->ru_stime.tv_sec * 1000000000ull + usage->ru_stime.tv_usec * 1000ull;
+	report.rss_max = usage->ru_maxrss * 1024ull;
+	report.waits = usage->ru_nvcsw;
+	report.preemptions = usage->ru_nivcsw;
 	send_frame(EXIT, process->node, process->number, &report, sizeof(report));
 	process->pid = 0;
 	maybe_forget(process);
