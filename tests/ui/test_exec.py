@@ -36,6 +36,23 @@ def test_input_is_passed_on_when_asked_for(booting_program):
         assert process.communicate("one\ntwo\n", timeout=60) == ("one\ntwo\n", "")
 
 
+def test_on_a_slow_processor_the_same_commands_take_longer(booting_program):
+    script = "a=$(date +%s%N); true; /bin/true; b=$(date +%s%N); echo $((b - a))"
+    took_ns = []
+    for speed in ("100", "1", "0.1"):
+        done = booting_program("exec", "--cpu-speed", speed, "--", "sh", "-c", script)
+        took_ns.append(int(done.stdout))
+    assert took_ns[0] * 5 < took_ns[1]
+    assert took_ns[1] * 5 < took_ns[2]
+
+
+def test_a_speed_that_no_processor_has_is_refused(booting_program):
+    for speed, said in (("0", "the speed is 0: give 0.01 to 100"), ("fast", "such as 0.5")):
+        done = booting_program("exec", "--cpu-speed", speed, "--", "true")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert said in done.stderr
+
+
 def test_the_command_is_root_and_starts_in_the_current_folder(booting_program):
     booting_program.write("file", "seen\n")
     done = booting_program(

@@ -45,6 +45,7 @@ from windtunnel.images.kernels import Kernel
 from windtunnel.machines.confine import for_project
 from windtunnel.machines.sweep import new_scratch, sweep
 from windtunnel.model.clock import ZERO_NS
+from windtunnel.model.cpu import NOTHING_SAID, CpuSpec
 from windtunnel.model.fault import FaultAction
 from windtunnel.model.lab import OWN_MEMORY_BYTES, LabSpec, NodeSpec
 from windtunnel.sim.seeds import derive
@@ -91,6 +92,7 @@ class WorldOptions:
             That of a node's own kernel lies beside it: "console.log" and "console-r1.log".
         kernel_words: further words for the kernel's command line.
         view: what the base node sees of the host (for `windtunnel exec`).
+        base_cpu: what computing costs in the base node (for `windtunnel exec`).
         heartbeat: called with the lab time a few times a host second.
         grants: the file for the calendar's log of grants, for finding where two
             runs part; None logs nothing.
@@ -108,6 +110,7 @@ class WorldOptions:
     console: Path | None = None
     kernel_words: tuple[str, ...] = ()
     view: HostView = field(default_factory=HostView)
+    base_cpu: CpuSpec = NOTHING_SAID
     heartbeat: Callable[[int], None] | None = None
     grants: Path | None = None
     halt: Halt | None = None
@@ -190,6 +193,8 @@ class World:
         self.shared = setups[0] if parts[0].node is None else None
         """The set-up of the shared kernel's part, where there is one."""
         self._make_fabric(parts, setups)
+        base = NodeSpec("base", cpu=options.base_cpu)
+        self.base = Node(self, self.agents[0][0], self._recorder, spec=base, number=plan.BASE)
         self._make_nodes(parts, setups)
         for node in self._nodes.values():
             node.set_up()
@@ -291,8 +296,6 @@ class World:
             for node in part.spec.nodes:
                 found[node.name] = self._make_node(guest, setup, node)
         self._nodes = {node.name: found[node.name] for node in self.spec.nodes}
-        agent = self._guests[0].agent
-        self.base = Node(self, agent, self._recorder, spec=NodeSpec("base"), number=plan.BASE)
 
     def _make_node(self, guest: Guest, setup: LabSetup, spec: NodeSpec) -> Node:
         number = setup.numbers[spec.name]

@@ -20,6 +20,7 @@ from windtunnel.engine.kernel import KERNEL_VARIABLE
 from windtunnel.engine.world import WorldOptions
 from windtunnel.errors import HostError, LabFileError, UsageError
 from windtunnel.images.kernels import Kernel, find_kernel
+from windtunnel.model.cpu import CpuSpec
 from windtunnel.model.units import format_duration, parse_duration, parse_size
 
 SUMMARY = "Run any command in a fresh kernel, as root."
@@ -64,6 +65,7 @@ def run(arguments: Sequence[str]) -> int:
         read=tuple(options.read),
         write=tuple(options.writable),
         trust_guest=options.trust_guest,
+        base_cpu=CpuSpec(speed=options.cpu_speed),
     )
     if options.watchdog is not None:
         world = replace(world, watchdog_host_s=options.watchdog)
@@ -114,6 +116,10 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     add("--env", action="append", default=[], metavar="NAME=VALUE", help="may be given again")
     add("--stdin", action="store_true", help="read our input to its end and pass it on")
+    add(
+        "--cpu-speed", type=_speed, metavar="X",
+        help="let computing take time: 1 as on a server's core, 0.1 as on a small router",
+    )  # fmt: skip
     add("--timeout", metavar="TIME", help='kill it after so much virtual time, such as "10 min"')
     add("--seed", type=_seed, default=0, metavar="N", help="of all randomness, 0 by default")
     add("--kernel", metavar="NAME", help='"newest", a version, a key or a program\'s path')
@@ -152,6 +158,16 @@ def _seed(text: str) -> int:
     if not 0 <= seed < 1 << 64:
         raise argparse.ArgumentTypeError("a seed is 0 to 2^64 - 1")
     return seed
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError("a speed is a number, such as 0.5") from error
+    for _, what, range_of_it in CpuSpec(speed=speed).problems():
+        raise argparse.ArgumentTypeError(f"{what}: {range_of_it}")
+    return speed
 
 
 def _quantity(option: str, text: str, parse: Callable[[str], int]) -> int:
