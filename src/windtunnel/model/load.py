@@ -23,6 +23,7 @@ from windtunnel.model.lab import LabSpec, LinkSpec, NetworkSpec, NodeSpec, Volum
 from windtunnel.model.locate import Origins
 from windtunnel.model.merge import Settings, merge_nodes
 from windtunnel.model.problem import Path, Problem
+from windtunnel.model.references import PARAMETER_KEYS
 from windtunnel.model.schema import LabPart
 from windtunnel.model.shape import read_shape
 from windtunnel.model.templates import InterfaceView, LabView, NodeView, Scope
@@ -38,6 +39,7 @@ def load_lab(
     list_directory: ListDirectory,
     seed: int | None = None,
     stop_ns: int | None = None,
+    params: Mapping[str, str] | None = None,
 ) -> LabSpec:
     """Read a lab file.
 
@@ -51,6 +53,7 @@ def load_lab(
             relative to it, with "/" between their parts. Raises OSError.
         seed: used instead of the file's, 0 to 2**64 - 1.
         stop_ns: used instead of the file's.
+        params: of the cell, for a lab with parameters.
 
     Returns:
         The lab, complete and checked; its `source` is `text`.
@@ -58,9 +61,12 @@ def load_lab(
     Raises:
         LabFileErrors: everything that is wrong (the first hundred), each with
             file, line and column.
-        LabFileError: the text is not YAML.
+        LabFileError: the text is not YAML, refers to an unknown parameter, or has
+            parameters and `params` is None.
     """
-    document = parse_yaml(text, file=file)
+    document = parse_yaml(text, file=file, params=params)
+    if params is None:
+        _refuse_parameters(document)
     lab = _shape(document, seed=seed, stop=stop_ns)
     problems: list[Problem] = []
     contents = Contents(document, read, list_directory, problems)
@@ -98,6 +104,20 @@ def load_lab(
     )
     _raise_all(spec, problems, origins)
     return spec
+
+
+def _refuse_parameters(document: Document) -> None:
+    root = document.root.children
+    if not isinstance(root, dict):
+        return
+    for key in PARAMETER_KEYS:
+        if key in root:
+            raise LabFileError(
+                "this lab has parameters, so it is several labs",
+                where=document.where((key,), key=True),
+                hint=f"'windtunnel matrix list {document.file}' lists its cells, and "
+                "'windtunnel run' runs them",
+            )
 
 
 def _renderer(scope: Scope, document: Document, problems: list[Problem]) -> actions.RenderCommand:

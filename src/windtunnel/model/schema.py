@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from windtunnel.model.fields import (
     Addressing,
@@ -583,6 +583,46 @@ Capture = Annotated[
 ]
 
 
+# What the values may be is checked by `windtunnel.model.params`, which needs their text.
+_SCALAR = {"type": ["string", "number", "boolean"]}
+Axes = Annotated[
+    dict[str, Any],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
+            "additionalProperties": {
+                "anyOf": [
+                    {"type": "array", "items": _SCALAR, "minItems": 1},
+                    {
+                        "type": "object",
+                        "minProperties": 1,
+                        "additionalProperties": {
+                            "anyOf": [
+                                _SCALAR,
+                                {"type": "object", "additionalProperties": _SCALAR},
+                            ]
+                        },
+                    },
+                ]
+            },
+        }
+    ),
+]
+Rule = Annotated[
+    dict[str, Any],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": {
+                "anyOf": [_SCALAR, {"type": "array", "items": _SCALAR, "minItems": 1}]
+            },
+        }
+    ),
+]
+
+
 class LabPart(Part):
     """A lab: machines, links, and what happens to them."""
 
@@ -590,6 +630,27 @@ class LabPart(Part):
     seed: int = Field(default=0, description="Every random choice derives from it.", examples=[42])
     stop: Duration | None = Field(
         default=None, description="Virtual time at which the lab ends; nothing: when all is done."
+    )
+    params: Axes = Field(
+        default={},
+        description="Each combination is a cell of its own; ${loss} stands for its value.",
+        examples=[{"loss": ["0%", "1%"], "cc": ["cubic", "bbr"]}],
+    )
+    exclude: list[Rule] = Field(
+        default=[],
+        description="Combinations that are left out.",
+        examples=[[{"loss": "1%", "cc": "bbr"}]],
+    )
+    include: list[Rule] = Field(
+        default=[],
+        description="Combinations besides; their values need not be in `params`.",
+        examples=[[{"loss": "20%", "cc": ["cubic", "bbr"]}]],
+    )
+    matrix: str | None = Field(
+        default=None,
+        description="Instead of `params`: a file of Cartesian configuration; each variant is a "
+        "cell, ${key} stands for its keys.",
+        examples=["tests.cfg"],
     )
     memory: Size = Field(default=1 << 30, description="Of the shared kernel.")
     clock: Clock = Field(
