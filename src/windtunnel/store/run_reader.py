@@ -80,7 +80,7 @@ class RunReader:
         """How the run ended, or "running"; "killed" when its writer is gone without a word."""
         manifest = self.manifest
         state = manifest.get("state", "running")
-        if state == "running" and not _is_alive(manifest.get("writer", {})):
+        if state == "running" and not layout.is_alive(manifest.get("writer", {})):
             return "killed"
         return str(state)
 
@@ -237,12 +237,3 @@ def _began(run: Path) -> tuple[int, str]:
         return (run / layout.LAB).stat().st_mtime_ns, str(run)
     except OSError:
         return 0, str(run)
-
-
-def _is_alive(writer: Any) -> bool:
-    if not isinstance(writer, dict) or not isinstance(writer.get("pid"), int):
-        return False
-    if writer.get("boot_id") != layout.boot_id():
-        return False
-    start_ticks = layout.process_start_ticks(writer["pid"])
-    return start_ticks is not None and start_ticks == writer.get("start_ticks")
