@@ -19,6 +19,7 @@ from windtunnel.model.addressing import wire
 from windtunnel.model.check import PROBLEMS_MAX, find_problems
 from windtunnel.model.contents import Contents, ListDirectory, Read
 from windtunnel.model.faultplan import make_faults
+from windtunnel.model.hook import Hook, Limits, NodeHooks, hook_name
 from windtunnel.model.lab import LabSpec, LinkSpec, NetworkSpec, NodeSpec, VolumeSpec
 from windtunnel.model.locate import Origins
 from windtunnel.model.merge import Settings, merge_nodes
@@ -95,6 +96,11 @@ def load_lab(
         captures=actions.make_captures(lab),
         root=lab.root,
         counters_ns=lab.counters,
+        hooks=lab.hooks.hooks(),
+        limits=Limits(
+            virtual_ns=lab.cell_timeout,
+            host_s=None if lab.cell_timeout_host is None else lab.cell_timeout_host / 1e9,
+        ),
         source=text,
     )
     faults, fault_paths = make_faults(lab, spec, document.where, problems)
@@ -207,9 +213,21 @@ def _nodes(
                     VolumeSpec(volume, part.path, part.size, part.filesystem, part.latency)
                     for volume, part in merged.volumes.items()
                 ),
+                hooks=NodeHooks(
+                    before=tuple(merged.before),
+                    after=tuple(
+                        _rendered(hook, render(hook.command, name, (*path, "cmd")))
+                        for hook, path in merged.after
+                    ),
+                ),
             )
         )
     return tuple(nodes), origins
+
+
+def _rendered(hook: Hook, command: str) -> Hook:
+    named = hook.name if hook.name != hook_name(hook.command) else hook_name(command)
+    return replace(hook, command=command, name=named) if command else hook
 
 
 # All that is wrong, in the order of the file; the same thing found twice (by a

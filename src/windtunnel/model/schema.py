@@ -30,6 +30,7 @@ from windtunnel.model.fields import (
     Word,
     refuse,
 )
+from windtunnel.model.hookschema import NO_HOOKS_PART, Before, HooksPart, NodeAfter
 from windtunnel.model.lab import COUNTERS_NS
 from windtunnel.model.linkschema import NO_IMPAIRMENT, ImpairmentPart
 from windtunnel.model.nearmiss import hint_for
@@ -85,6 +86,16 @@ class NodeBody(Part):
     exec: list[str] = Field(
         default=[],
         description="Shell command lines, run in order before time zero; may use {{ … }}.",
+    )
+    before: list[Before] = Field(
+        default=[],
+        description="On the host, before the kernel boots, in order; needs `run --hooks`.",
+    )
+    after: list[NodeAfter] = Field(
+        default=[],
+        description="When the lab has ended, whatever came of it: in the node, then on the host; "
+        "the last one first.",
+        examples=[["vtysh -c 'show ip route'"]],
     )
     files: Files = Field(
         default={},
@@ -651,6 +662,20 @@ class LabPart(Part):
         description="Instead of `params`: a file of Cartesian configuration; each variant is a "
         "cell, ${key} stands for its keys.",
         examples=["tests.cfg"],
+    )
+    cell_timeout: Duration | None = Field(
+        default=None,
+        alias="cell-timeout",
+        description="Virtual time that a run may take; then it ends with the state timeout.",
+    )
+    cell_timeout_host: Duration | None = Field(
+        default=None,
+        alias="cell-timeout-host",
+        description="The same in host time, with its hooks; depends on the machine.",
+    )
+    hooks: HooksPart = Field(
+        default_factory=lambda: NO_HOOKS_PART,
+        description="What is done on the host around the lab and its cells.",
     )
     memory: Size = Field(default=1 << 30, description="Of the shared kernel.")
     clock: Clock = Field(

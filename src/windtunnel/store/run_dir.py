@@ -34,7 +34,7 @@ __all__ = [
     "processes_from_events",
 ]
 
-FINISHED_STATES = ("passed", "failed", "error", "killed", "interrupted")
+FINISHED_STATES = ("passed", "failed", "error", "timeout", "killed", "interrupted")
 
 # Open files of outputs and captures; the least recently written is closed. Far below the
 # usual limit of 1024, far above the number of processes that talk at one time.

@@ -136,7 +136,7 @@ def print_report(report: RunReport, *, finding: bool = True) -> None:
         )
     console.print()
     console.print(_verdict(report))
-    if finding and report.state == "error":
+    if finding and report.state in ("error", "timeout"):
         console.print(Text(report.finding, "red"))
     for name, value in _facts(report):
         console.print(f"{name:{_NAME_COLUMNS}}{value}")
@@ -201,6 +201,8 @@ def _verdict(report: RunReport) -> Text:
             )
         case "interrupted":
             return Text(f"interrupted at {time_text(report.end_ns)}", "bold yellow")
+        case "timeout":
+            return Text(f"not done after {time_text(report.end_ns)}", "bold red")
         case _:
             return Text(f"ended by an error at {time_text(report.end_ns)}", "bold red")
 
@@ -209,6 +211,8 @@ _STATE_STYLES = {
     "passed": "green",
     "failed": "bold red",
     "error": "bold red",
+    "timeout": "bold red",
+    "lost": "bold red",
     "killed": "bold red",
     "interrupted": "yellow",
     "running": "yellow",
