@@ -40,7 +40,18 @@ Waited = TypeVar("Waited", bound=Ending)
 
 
 class ChildLostError(HostError):
-    """A process of ours was killed, or ended without a word."""
+    """A process of ours was killed, or ended without a word.
+
+    Attributes:
+        status: its exit status; -N when signal N killed it.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(
+            f"a run's process ended with status {status} and without a word",
+            hint="was it killed, for want of memory for one? try fewer --jobs",
+        )
+        self.status = status
 
 
 class Child:
@@ -89,11 +100,7 @@ class Child:
         text = self._output.read()
         self._close()
         if not text:
-            raise ChildLostError(
-                f"a run's process ended with status {os.waitstatus_to_exitcode(status)} "
-                "and without a word",
-                hint="was it killed, for want of memory for one? try fewer --jobs",
-            )
+            raise ChildLostError(os.waitstatus_to_exitcode(status))
         told = json.loads(text)
         if "bug" in told:
             error = InternalError("a run raised what it must not")

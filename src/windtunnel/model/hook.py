@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+NAME_CHARACTERS_MAX = 50
+"""A hook's text makes its name with at most so many characters."""
+
 HOOK_LIMIT_HOST_S = 600.0
 """How long a hook on the host may take unless it says otherwise: long enough to fetch and build."""
 
@@ -70,8 +73,9 @@ class LabHooks:
 
 
 def hook_name(text: str) -> str:
-    """Name a hook by what it does: its first line."""
-    return (text.strip().splitlines() or [""])[0]
+    """Name a hook by what it does: the beginning of its first line."""
+    line = (text.strip().splitlines() or [""])[0]
+    return line if len(line) <= NAME_CHARACTERS_MAX else f"{line[: NAME_CHARACTERS_MAX - 1]}…"
 
 
 NO_HOOKS = LabHooks()

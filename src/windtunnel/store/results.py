@@ -9,8 +9,9 @@ draws it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from windtunnel.model.event import Event
 from windtunnel.model.result import CellResult, CellState, CheckResult
 from windtunnel.store import layout
 from windtunnel.store.layout import host_errors
-from windtunnel.store.run_reader import RunReader, is_run
+from windtunnel.store.run_reader import RunReader, is_results, is_run
 
 RESULTS_SCHEMA_VERSION = 1
 """Of `results.json` and `cells.jsonl`; raised when one of today's readers would misread them."""
@@ -60,11 +61,6 @@ class Results:
     def state(self) -> str:
         """How it ended, "running", or "killed": the runner is gone without a word."""
         return state_of(self.header)
-
-
-def is_results(path: Path) -> bool:
-    """Say whether a runner has put the results of cells into this folder."""
-    return (path / layout.RESULTS).is_file()
 
 
 def state_of(header: Mapping[str, Any]) -> str:
@@ -218,3 +214,58 @@ def _finding(state: str, manifest: Mapping[str, Any], checks: list[CheckResult])
     if state in ("killed", "running", "interrupted"):
         return {"running": "it still goes on"}.get(state, state)
     return first_finding(checks)
+
+
+# ---- what it all comes to ----
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the cells of a lab came to, without what each of them found.
+
+    Attributes:
+        counts: of cells, by the state of the try that decides; only those there are.
+        tries: how many there were.
+        failures: the deciding try of each cell that has not passed, without its
+            checks, in the order of the lab.
+        only_at_retry: the same of each cell that passed, but not at its first try.
+    """
+
+    counts: Mapping[str, int]
+    tries: int
+    failures: tuple[CellResult, ...]
+    only_at_retry: tuple[CellResult, ...]
+
+    @property
+    def cells(self) -> int:
+        """How many cells have been tried to an end."""
+        return sum(self.counts.values()) - self.counts.get(CellState.INTERRUPTED.value, 0)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every one that was tried has passed."""
+        return not self.failures
+
+
+def summarize(results: Iterable[CellResult]) -> Summary:
+    """Sum up results, each try of which is looked at once and dropped."""
+    states: dict[int, tuple[int, CellState]] = {}
+    kept: dict[int, CellResult] = {}
+    tries = 0
+    for result in results:
+        tries += 1
+        index = result.index
+        if index in states and result.attempt < states[index][0]:
+            continue
+        states[index] = (result.attempt, result.state)
+        kept.pop(index, None)
+        if not result.passed or result.attempt > 1:
+            kept[index] = replace(result, checks=())
+    counts = Counter(state.value for _, state in states.values())
+    in_order = [kept[index] for index in sorted(kept)]
+    return Summary(
+        counts={state.value: counts[state.value] for state in CellState if counts[state.value]},
+        tries=tries,
+        failures=tuple(result for result in in_order if not result.passed),
+        only_at_retry=tuple(result for result in in_order if result.passed),
+    )

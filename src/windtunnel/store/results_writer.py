@@ -23,7 +23,8 @@ from windtunnel.errors import StateError, UsageError
 from windtunnel.model.result import CellResult
 from windtunnel.store import layout
 from windtunnel.store.layout import host_errors
-from windtunnel.store.results import RESULTS_SCHEMA_VERSION, is_results, read_header
+from windtunnel.store.results import RESULTS_SCHEMA_VERSION, read_header
+from windtunnel.store.run_reader import is_results
 from windtunnel.version import VERSION
 
 FINISHED_STATES = ("passed", "failed", "error", "interrupted")
@@ -35,6 +36,25 @@ _LOCK = ".lock"
 _CHUNK_BYTES = 1 << 16
 
 _IN_USE_HINT = "wait for its end, or end it; another run of the lab gets a folder of its own"
+
+
+class ResultsInUseError(UsageError):
+    """Another runner is at work in a folder of results.
+
+    Attributes:
+        ending: whether it was killed, and only its last cells are still ending.
+    """
+
+    def __init__(self, path: Path) -> None:
+        who = ""
+        self.ending = False
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            writer = json.loads((path / layout.RESULTS).read_bytes())["writer"]
+            self.ending = not layout.is_alive(writer)
+            who = f": process {int(writer['pid'])}"
+        if self.ending:
+            who = ": it was killed, and its last cells are ending"
+        super().__init__(f"another runner is at work in {path}{who}", hint=_IN_USE_HINT)
 
 
 class ResultsWriter:
@@ -160,11 +180,8 @@ class ResultsWriter:
         return path
 
     def hook_log(self, name: str) -> Path:
-        """Give the file for what the hooks of a cell, or of the lab, print."""
-        path = self.path / layout.HOOKS / f"{name}.log"
-        with host_errors(path, "make place for what hooks print"):
-            path.parent.mkdir(exist_ok=True)
-        return path
+        """Name the file for what the hooks of a cell, or of the lab, print."""
+        return self.path / layout.HOOKS / f"{name}.log"
 
     def append(self, result: CellResult) -> None:
         """Record one try of a cell; it is on the disk when this returns.
@@ -270,20 +287,8 @@ def _lock(path: Path) -> int:
             fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(lock_fd)
-            raise UsageError(
-                f"another runner is at work in {path}{_who(path)}", hint=_IN_USE_HINT
-            ) from None
+            raise ResultsInUseError(path) from None
     return lock_fd
-
-
-def _who(path: Path) -> str:
-    try:
-        writer = json.loads((path / layout.RESULTS).read_bytes())["writer"]
-        if not layout.is_alive(writer):
-            return ": it was killed, and its last cells are ending"
-        return f": process {int(writer['pid'])}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
 
 
 def _cut_last_line(fd: int) -> None:

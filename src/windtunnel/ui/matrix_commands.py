@@ -15,7 +15,14 @@ import typer
 from windtunnel.errors import UsageError
 from windtunnel.ui import complete, cover_command
 from windtunnel.ui.failures import say_on_stderr
-from windtunnel.ui.options import JsonOption, examples
+from windtunnel.ui.options import (
+    JsonOption,
+    NoOption,
+    OnlyOption,
+    ShardOption,
+    examples,
+    parse_shard,
+)
 
 if TYPE_CHECKING:
     from windtunnel.matrix.explain import Explanation
@@ -29,14 +36,6 @@ FileArgument = Annotated[
         metavar="FILE", help="A Cartesian configuration.", autocompletion=complete.matrices
     ),
 ]
-OnlyOption = Annotated[
-    list[str] | None,
-    typer.Option(metavar="FILTER", help='Keep what matches: "a..b.c, d". May be given again.'),
-]
-NoOption = Annotated[
-    list[str] | None,
-    typer.Option("--no", metavar="FILTER", help="Drop what matches. May be given again."),
-]
 DefaultsOption = Annotated[
     bool,
     typer.Option("--defaults", help="Of each variants block the default alone, if it has one."),
@@ -47,9 +46,6 @@ ExpandOption = Annotated[
 ]
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="A ${reference} to a key that is not set is an error.")
-]
-ShardOption = Annotated[
-    str | None, typer.Option(metavar="K/N", help="Only the K-th of N parts, K from 1.")
 ]
 SampleOption = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Only N of them, drawn by --seed.")
@@ -248,10 +244,7 @@ def _selected(
     elif shard is None:
         found = enumerate(matrix.variants())
     else:
-        number, _, total = shard.partition("/")
-        if not (number.isdecimal() and total.isdecimal()):
-            raise UsageError(f"--shard {shard!r} is no part", hint="such as: --shard 2/8")
-        begin, variants = matrix.shard(int(number), int(total))
+        begin, variants = matrix.shard(*parse_shard(shard))
         return enumerate(variants, begin)
     first = next(found, None)
     if first is None:

@@ -207,6 +207,21 @@ def _verdict(report: RunReport) -> Text:
             return Text(f"ended by an error at {time_text(report.end_ns)}", "bold red")
 
 
+def listed_run(report: RunReport) -> screen.Row:
+    """Give the line of a run in the list of all."""
+    return screen.Row(
+        (
+            f"{report.path.parent.name}/{report.path.name}",
+            state_text(report.state),
+            str(len(report.failures) or ""),
+            "",
+            "" if report.seed is None else str(report.seed),
+            time_text(report.end_ns),
+            "" if report.wall_host_s is None else f"{report.wall_host_s:.1f} s",
+        )
+    )
+
+
 _STATE_STYLES = {
     "passed": "green",
     "failed": "bold red",
