@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,11 +15,9 @@ from windtunnel.engine.world import WorldOptions
 from windtunnel.errors import OverdueError, WindtunnelError
 from windtunnel.model.lab import LabSpec
 from windtunnel.model.result import CellResult, CellState, CheckResult
+from windtunnel.store.layout import FULL
 from windtunnel.store.results import first_finding, run_result
 from windtunnel.store.run_reader import is_run
-
-_FULL = {errno.ENOSPC, errno.EDQUOT}
-
 
 @dataclass(frozen=True, slots=True)
 class CellTry:
@@ -178,4 +175,4 @@ def _line(text: str) -> str:
 
 def _is_full(error: WindtunnelError) -> bool:
     cause = error.__cause__
-    return isinstance(cause, OSError) and cause.errno in _FULL
+    return isinstance(cause, OSError) and cause.errno in FULL

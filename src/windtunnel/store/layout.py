@@ -64,7 +64,8 @@ _DIGEST_CHARACTERS = 16
 # What a name may not keep: all but visible ASCII and the space, and "/" and "%".
 _ESCAPED = re.compile(rb"[^ -~]|[/%]")
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What says that nothing more can be written, and that what follows will not fit either."""
 
 
 def file_name(name: str) -> str:
@@ -129,7 +130,7 @@ def host_errors(folder: Path, doing: str, *, hint: str = WRITE_HINT) -> Iterator
 
 
 def _host_error(folder: Path, doing: str, error: OSError, hint: str) -> HostError:
-    if error.errno not in _FULL:
+    if error.errno not in FULL:
         return HostError(
             f"cannot {doing} in {folder}: {error.strerror or error}",
             hint=hint,
