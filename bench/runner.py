@@ -88,9 +88,7 @@ def for_each(cells: int) -> Sample:
     """Wall time of the runner for each cell, one at a time."""
     found = ran(cells, "--jobs", "1")
     sample = found.sample
-    return Sample(
-        sample.wall_s, None, sample.guest_cpu_s, value=round(sample.wall_s / cells, 3)
-    )
+    return Sample(sample.wall_s, None, sample.guest_cpu_s, value=round(sample.wall_s / cells, 3))
 
 
 def grown(cells: int) -> Sample:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -59,14 +60,23 @@ class LabCells:
 
     Attributes:
         path: of the lab file.
+        files: that say which cells there are: the lab file, and that of its matrix.
         lab: the name of the lab.
         has_params: whether it has parameters; without, it has one cell.
     """
 
     def __init__(
-        self, file: LabFile, space: Space, *, lab: str, has_params: bool, overrides: _Overrides
+        self,
+        file: LabFile,
+        space: Space,
+        *,
+        lab: str,
+        matrix_files: Sequence[Path],
+        has_params: bool,
+        overrides: _Overrides,
     ) -> None:
         self.path = file.path
+        self.files = (file.path, *matrix_files)
         self.lab = lab
         self.has_params = has_params
         self._file = file
@@ -119,7 +129,7 @@ class LabCells:
         except LabFileError as error:
             raise _in_cell(error, cell) from error
 
-    def shard(self, shard: int, shards: int) -> Iterator[LabCell]:
+    def shard(self, shard: int, shards: int) -> Iterable[LabCell]:
         """One of several shards, counted from 1: neighbours, as many as in the others.
 
         Raises:
@@ -129,8 +139,7 @@ class LabCells:
             raise UsageError(
                 f"there is no shard {shard}/{shards}", hint="the first of two shards is 1/2"
             )
-        begin, end = shard_bounds(self.count(), shard, shards)
-        return (self._space.at(position) for position in range(begin, end))
+        return _Between(self._space, *shard_bounds(self.count(), shard, shards))
 
     def sample(self, count: int, seed: int) -> Iterator[LabCell]:
         """Some cells, drawn by a seed, in their order."""
@@ -157,6 +166,18 @@ class LabCells:
         """
         if not self.count():
             raise self._space.why_empty()
+
+
+@dataclass(frozen=True, slots=True)
+class _Between:
+    """The cells of some positions; each look at them begins anew."""
+
+    space: Space
+    begin: int
+    end: int
+
+    def __iter__(self) -> Iterator[LabCell]:
+        return map(self.space.at, range(self.begin, self.end))
 
 
 _Overrides = tuple[int | None, int | None]  # seed, stop in ns
@@ -192,16 +213,24 @@ def read_cells(
     name = root.get("name") if isinstance(root, dict) else None
     lab = name if isinstance(name, str) and name else path.stem
     space: Space
+    matrix_files: list[Path] = []
     if params.matrix is not None:
         space = _Configured(_matrix(path, params, only, no))
+        matrix_files.append(path.parent / params.matrix)
     elif params.axes:
         space = ParamSpace(params, only=only, no=no)
     elif only or no:
         raise UsageError(f"{path} has no parameters to filter", hint="leave out --only and --no")
     else:
         space = _Single(lab)
-    has_params = params.matrix is not None or bool(params.axes)
-    return LabCells(file, space, lab=lab, has_params=has_params, overrides=(seed, stop_ns))
+    return LabCells(
+        file,
+        space,
+        lab=lab,
+        matrix_files=matrix_files,
+        has_params=not isinstance(space, _Single),
+        overrides=(seed, stop_ns),
+    )
 
 
 def _in_cell(error: LabFileError, cell: LabCell) -> LabFileError:

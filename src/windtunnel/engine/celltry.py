@@ -19,6 +19,7 @@ from windtunnel.store.layout import FULL
 from windtunnel.store.results import first_finding, run_result
 from windtunnel.store.run_reader import is_run
 
+
 @dataclass(frozen=True, slots=True)
 class CellTry:
     """What to try.

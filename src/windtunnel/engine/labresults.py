@@ -361,11 +361,11 @@ def _given(request: LabRequest) -> dict[str, Any]:
 
 
 def _digests(lab: LabCells) -> dict[str, str]:
-    """SHA-256 of the lab file, by its name; what it names is recorded with each run."""
+    """SHA-256 of what says which cells there are; the rest is recorded with each run."""
     try:
-        return {lab.path.name: hashlib.sha256(lab.path.read_bytes()).hexdigest()}
+        return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in lab.files}
     except OSError as error:
-        raise HostError(f"cannot read {lab.path}: {error.strerror}") from error
+        raise HostError(f"cannot read {error.filename}: {error.strerror}") from error
 
 
 def _done(path: Path, retries: int) -> tuple[set[int], dict[int, int]]:

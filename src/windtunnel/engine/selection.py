@@ -75,13 +75,16 @@ def choose(cells: LabCells, selection: Selection) -> Chosen:
 
     Raises:
         UsageError: two choices exclude each other, or nothing is left.
+        LabFileError: the lab itself leaves nothing.
     """
     _check(selection)
+    cells.require_some()
     chosen = _chosen(cells, selection)
     if chosen.count == 0:
+        part = "" if selection.shard is None else "part {} of {}".format(*selection.shard)
         raise UsageError(
-            f"no cell of {cells.lab!r} is left: {_why(cells, selection)}",
-            hint="take less away, or look with `windtunnel matrix explain`",
+            f"no cell of {cells.lab!r} is left: {part or 'the choice'} is empty",
+            hint="take less away",
         )
     return chosen
 
@@ -120,13 +123,3 @@ def _chosen(cells: LabCells, selection: Selection) -> Chosen:
         begin, end = shard_bounds(len(found), *selection.shard)
         found = list(islice(found, begin, end))
     return Chosen(found, len(found))
-
-
-def _why(cells: LabCells, selection: Selection) -> str:
-    if cells.count() == 0:
-        words = [f"--only {text!r}" for text in selection.only]
-        words += [f"--no {text!r}" for text in selection.no]
-        return f"{' '.join(words) or 'its parameters'} leave none"
-    if selection.shard is not None:
-        return f"part {selection.shard[0]} of {selection.shard[1]} is empty"
-    return "none was chosen"
