@@ -66,7 +66,10 @@ def test_cells_are_the_product_less_what_is_excluded_and_what_is_included_beside
     assert cells.has_params
     assert dict(cells.cell(1).params) == {"loss": "0%", "size": "big", "ms": "50"}
     for cell in cells:
-        assert cells.named(cell.name) == cell
+        assert cells.named(cell.name) == cells.numbered(cell.index) == cell
+    for number in (3, 5):
+        with pytest.raises(UsageError):
+            cells.numbered(number)
 
 
 def test_what_a_cell_has_stands_everywhere_in_its_lab(lab):
@@ -124,8 +127,12 @@ def test_filters_that_leave_nothing_are_named(lab):
 
 def test_a_cell_that_is_excluded_or_unknown_has_no_name(lab):
     cells = read_cells(lab())
-    with pytest.raises(UsageError, match="there is no cell"):
+    with pytest.raises(UsageError, match="is dropped") as caught:
         cells.named("loss=20%,size=big")
+    assert "lab.yaml:6:11" in caught.value.hint
+    assert cells.dropped_by("loss=0%,size=big") == []
+    filtered = read_cells(lab(), only=["small"], no=["loss=0%"])
+    assert filtered.dropped_by("loss=0%,size=big") == ["--only 'small'", "--no 'loss=0%'"]
     with pytest.raises(UsageError, match="no axis has a value 'nothing'"):
         cells.named("nothing")
     with pytest.raises(UsageError, match="there is no cell 4"):

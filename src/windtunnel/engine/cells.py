@@ -46,12 +46,20 @@ class Space(Protocol):
         """The one with a name."""
         ...
 
+    def numbered(self, index: int) -> LabCell:
+        """The one with an index."""
+        ...
+
     def cover(self, strength: int, seed: int) -> list[LabCell]:
         """Few that hold each combination of so many values."""
         ...
 
     def why_empty(self) -> LabFileError | UsageError:
         """Why there are none."""
+        ...
+
+    def dropped_by(self, name: str) -> list[str]:
+        """Which rules and filters drop the cell of a name; none: it is there."""
         ...
 
 
@@ -113,6 +121,14 @@ class LabCells:
         """
         return self._space.named(name)
 
+    def numbered(self, index: int) -> LabCell:
+        """The cell with an index.
+
+        Raises:
+            UsageError: there is none, or the filters drop it.
+        """
+        return self._space.numbered(index)
+
     def spec(self, cell: LabCell) -> LabSpec:
         """The lab of a cell, complete and checked.
 
@@ -158,6 +174,18 @@ class LabCells:
         """
         return self._space.cover(strength, seed)
 
+    def dropped_by(self, name: str) -> list[str]:
+        """Which rules and filters drop the cell of a name, in words; none when it is there.
+
+        Raises:
+            UsageError: no cell has this name, with or without them.
+        """
+        return self._space.dropped_by(name)
+
+    def why_empty(self) -> LabFileError | UsageError:
+        """Say why no cell is left, for a lab without cells."""
+        return self._space.why_empty()
+
     def require_some(self) -> None:
         """Make sure that the filters leave a cell.
 
@@ -165,7 +193,7 @@ class LabCells:
             LabFileError, UsageError: they do not; it says which of them dropped the last.
         """
         if not self.count():
-            raise self._space.why_empty()
+            raise self.why_empty()
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,12 +301,19 @@ class _Single:
             f"there is no cell {name!r}", hint=f"the lab has no parameters: {self._cell.name!r}"
         )
 
+    def numbered(self, index: int) -> LabCell:
+        return self.named(self._cell.name if index == 0 else str(index))
+
     def cover(self, strength: int, seed: int) -> list[LabCell]:
         del strength, seed
         return [self._cell]
 
     def why_empty(self) -> UsageError:
         raise AssertionError("a lab without parameters has a cell")
+
+    def dropped_by(self, name: str) -> list[str]:
+        self.named(name)
+        return []
 
 
 class _Configured:
@@ -304,6 +339,9 @@ class _Configured:
         self._matrix.explain(name)
         raise UsageError(f"there is no cell {name!r}", hint="the filters drop it")
 
+    def numbered(self, index: int) -> LabCell:
+        return self.at(index)
+
     def cover(self, strength: int, seed: int) -> list[LabCell]:
         space = self._matrix.cells()
         strength = min(strength, len(space.axes))
@@ -320,6 +358,12 @@ class _Configured:
 
     def why_empty(self) -> LabFileError:
         return self._matrix.why_empty()
+
+    def dropped_by(self, name: str) -> list[str]:
+        found = self._matrix.explain(name)
+        if not all(one.removed for one in found):
+            return []
+        return [f"{removal.text!r}, {removal.where}" for removal in found[0].removed]
 
 
 def _variant_cell(position: int, variant: MatrixVariant) -> LabCell:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from itertools import product
+from math import prod
 
 from windtunnel.engine.cell import LabCell
 from windtunnel.errors import LabFileError, UsageError, Where
@@ -41,6 +42,7 @@ class ParamSpace:
             LabFileError: too many cells are included.
         """
         self._axes = params.axes
+        self._product_size = prod(len(axis.values) for axis in self._axes)
         self._numbers = [
             {value.label: number for number, value in enumerate(axis.values)} for axis in self._axes
         ]
@@ -88,10 +90,45 @@ class ParamSpace:
             )
             if -1 not in wanted and wanted in self._matrix.cells():
                 return self._cell(read)
-        self._pattern(name)  # names what is wrong with it
-        raise UsageError(
-            f"there is no cell {name!r}", hint="it is excluded, or the filters drop it"
-        )
+        dropped = self.dropped_by(name)
+        raise UsageError(f"the cell {name!r} is dropped", hint=f"by {' and by '.join(dropped)}")
+
+    def dropped_by(self, name: str) -> list[str]:
+        """Which rules and filters drop the cell of a name; none: it is there.
+
+        Raises:
+            UsageError: no cell has this name.
+        """
+        labels = self._read_name(name)
+        if labels is None or not self._knows(labels):
+            self._pattern(name)  # names what is wrong with it
+            example = self._name(tuple(axis.values[0].label for axis in self._axes))
+            raise UsageError(f"there is no cell {name!r}", hint=f"names are such as {example!r}")
+        excluded = [
+            f"exclude, {rule.where}"
+            for rule in self._exclude
+            if labels not in self._all_included and self._agrees(labels, _pattern_of(rule))
+        ]
+        unmet = [f"--only {text!r}" for text, one in self._kept if not self._agrees(labels, one)]
+        met = [f"--no {text!r}" for text, one in self._dropped if self._agrees(labels, one)]
+        return excluded + unmet + met
+
+    def numbered(self, index: int) -> LabCell:
+        """The cell with an index.
+
+        Raises:
+            UsageError: there is none, or it is dropped.
+        """
+        for number, (place, _) in enumerate(self._included):
+            if self._product_size + place == index:
+                return self._besides(number)
+        if not 0 <= index < self._product_size:
+            raise UsageError(f"there is no cell number {index}", hint="numbers begin at 0")
+        labels = []
+        for axis in reversed(self._axes):
+            index, number = divmod(index, len(axis.values))
+            labels.append(axis.values[number].label)
+        return self.named(self._name(tuple(reversed(labels))))
 
     def cover(self, strength: int, seed: int) -> list[LabCell]:
         """Few cells that hold each combination of so many values; all that are included."""
@@ -133,10 +170,7 @@ class ParamSpace:
 
     def _besides(self, number: int) -> LabCell:
         place, labels = self._included[number]
-        behind = 1
-        for axis in self._axes:
-            behind *= len(axis.values)
-        return LabCell(behind + place, self._name(labels), self._params(labels))
+        return LabCell(self._product_size + place, self._name(labels), self._params(labels))
 
     def _name(self, labels: Labels) -> str:
         return ",".join(
@@ -206,7 +240,7 @@ class ParamSpace:
             _block(number, axis) for number, axis in reversed(list(enumerate(self._axes)))
         ]
         for rule in self._exclude:
-            pattern = {name: frozenset(labels) for name, labels in rule.picks}
+            pattern = _pattern_of(rule)
             found.append(self._only("exclude", pattern, negative=True, where=rule.where))
         return found
 
@@ -233,14 +267,14 @@ class ParamSpace:
     # ---- filters ----
 
     def _passes(self, labels: Labels) -> bool:
-        def agrees(pattern: Pattern) -> bool:
-            return all(
-                label in pattern.get(axis.name, (label,))
-                for axis, label in zip(self._axes, labels, strict=True)
-            )
+        return all(self._agrees(labels, pattern) for _, pattern in self._kept) and not any(
+            self._agrees(labels, pattern) for _, pattern in self._dropped
+        )
 
-        return all(agrees(pattern) for _, pattern in self._kept) and not any(
-            agrees(pattern) for _, pattern in self._dropped
+    def _agrees(self, labels: Labels, pattern: Pattern) -> bool:
+        return all(
+            label in pattern.get(axis.name, (label,))
+            for axis, label in zip(self._axes, labels, strict=True)
         )
 
     def _pattern(self, text: str) -> Pattern:
@@ -290,6 +324,10 @@ class ParamSpace:
                 hint=hint_for(value, there, what="values"),
             )
         raise UsageError(f"no axis has a value {part!r}", hint=hint_for(part, there, what="values"))
+
+
+def _pattern_of(rule: ParamRule) -> Pattern:
+    return {name: frozenset(labels) for name, labels in rule.picks}
 
 
 def _block(number: int, axis: ParamAxis) -> Variants:

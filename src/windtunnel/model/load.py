@@ -52,27 +52,22 @@ def load_lab(
             relative to the lab file. Raises OSError.
         list_directory: returns the paths of all regular files below a directory,
             relative to it, with "/" between their parts. Raises OSError.
-        seed: used instead of the file's, 0 to 2**64 - 1.
-        stop_ns: used instead of the file's.
+        seed, stop_ns: used instead of the file's.
         params: of the cell, for a lab with parameters.
 
     Returns:
         The lab, complete and checked; its `source` is `text`.
 
     Raises:
-        LabFileErrors: everything that is wrong (the first hundred), each with
-            file, line and column.
+        LabFileErrors: everything that is wrong (the first hundred), with its place.
         LabFileError: the text is not YAML, refers to an unknown parameter, or has
             parameters and `params` is None.
     """
-    document = parse_yaml(text, file=file, params=params)
-    if params is None:
-        _refuse_parameters(document)
+    document = _document(text, file, params)
     lab = _shape(document, seed=seed, stop=stop_ns)
     problems: list[Problem] = []
     contents = Contents(document, read, list_directory, problems)
-    if "table" in text:  # looking at every link takes time, and few labs have one
-        contents.read_tables(lab)
+    contents.read_tables(lab, text)
     settings = merge_nodes(lab, problems)
     links, networks = _wire(lab, document, problems)
     scope = _scope(lab, settings, links, networks)
@@ -97,10 +92,7 @@ def load_lab(
         root=lab.root,
         counters_ns=lab.counters,
         hooks=lab.hooks.hooks(),
-        limits=Limits(
-            virtual_ns=lab.cell_timeout,
-            host_s=None if lab.cell_timeout_host is None else lab.cell_timeout_host / 1e9,
-        ),
+        limits=_limits(lab),
         source=text,
     )
     faults, fault_paths = make_faults(lab, spec, document.where, problems)
@@ -112,18 +104,23 @@ def load_lab(
     return spec
 
 
-def _refuse_parameters(document: Document) -> None:
+def _limits(lab: LabPart) -> Limits:
+    host_ns = lab.cell_timeout_host
+    return Limits(lab.cell_timeout, None if host_ns is None else host_ns / 1e9)
+
+
+def _document(text: str, file: str, params: Mapping[str, str] | None) -> Document:
+    document = parse_yaml(text, file=file, params=params)
     root = document.root.children
-    if not isinstance(root, dict):
-        return
     for key in PARAMETER_KEYS:
-        if key in root:
+        if params is None and isinstance(root, dict) and key in root:
             raise LabFileError(
                 "this lab has parameters, so it is several labs",
                 where=document.where((key,), key=True),
                 hint=f"'windtunnel matrix list {document.file}' lists its cells, and "
                 "'windtunnel run' runs them",
             )
+    return document
 
 
 def _renderer(scope: Scope, document: Document, problems: list[Problem]) -> actions.RenderCommand:

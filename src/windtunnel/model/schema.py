@@ -715,7 +715,7 @@ class LabPart(Part):
 
 
 def json_schema() -> JsonSchema:
-    """Make the JSON Schema of a lab file, as shipped in `lab.schema.json`."""
+    """Make the JSON Schema of a lab file without parameters; editors get `editor_schema`."""
     schema = LabPart.model_json_schema(by_alias=True)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
