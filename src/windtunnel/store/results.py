@@ -173,6 +173,7 @@ def run_result(path: Path) -> CellResult:
         state=_STATES.get(state, CellState.ERROR),
         seed=manifest.get("seed"),
         checks=tuple(checks),
+        run=".",
         finding=_finding(state, manifest, checks),
         end_ns=end_ns if end_ns is not None or state in ("passed", "failed") else last_ns or None,
         wall_host_s=host.get("wall_host_s") or 0.0,
