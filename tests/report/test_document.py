@@ -10,7 +10,7 @@ from hypothesis import given
 from cell_results import HEADER, any_results, cell, six_cells
 from windtunnel.model.result import CellResult, CellState
 from windtunnel.report.document import json_document
-from windtunnel.report.summary import cells_of, failure_groups, summarize
+from windtunnel.report.overview import cells_of, failure_groups, overview_of
 from windtunnel.report.text import shown, shown_line, shown_name
 
 
@@ -34,7 +34,7 @@ def test_counts_say_what_is_flaky_and_what_is_missing():
         "passed": 5, "failed": 1, "error": 0, "timeout": 0, "lost": 0, "interrupted": 0,
         "flaky": 1, "missing": 3,
     }  # fmt: skip
-    assert summarize(HEADER, six_cells()).verdict() == "5 passed (1 after retries), 1 failed"
+    assert overview_of(HEADER, six_cells()).verdict() == "5 passed (1 after retries), 1 failed"
 
 
 def test_findings_that_differ_in_numbers_only_are_one_group_and_the_largest_is_first():

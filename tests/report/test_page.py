@@ -13,8 +13,8 @@ from hypothesis import given
 from cell_results import HEADER, any_results, cell, check, six_cells, thousand_cells
 from chromium import Chromium
 from windtunnel.model.result import CellState
+from windtunnel.report.overview import cells_of, failure_groups
 from windtunnel.report.page import KINDS, html_page
-from windtunnel.report.summary import cells_of, failure_groups
 
 OPEN_HOST_MS_MAX = 5_000
 """For a thousand cells, on a busy machine; an idle one needs a tenth."""

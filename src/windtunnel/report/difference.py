@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from windtunnel.model.result import CellResult, CellState
-from windtunnel.report.summary import Cell, cells_of, finding_text
+from windtunnel.report.overview import Cell, cells_of, finding_text
 
 HOST_RATIO = 2.0
 """How many times longer in host time is worth a line; a busy host easily makes less of it."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from windtunnel.model.result import CellResult
-from windtunnel.report.summary import Cell, summarize
+from windtunnel.report.overview import Cell, overview_of
 from windtunnel.report.text import json_text
 
 SCHEMA_VERSION = 1
@@ -23,14 +23,14 @@ def json_document(header: Mapping[str, Any], results: Iterable[CellResult]) -> s
     `index`, `state`, `flaky`, `params` and `tries`, each with the fields of
     `CellResult` in the order of the tries; the last one decides.
     """
-    summary = summarize(header, results)
+    overview = overview_of(header, results)
     document = {
         "schema": SCHEMA_VERSION,
-        "lab": summary.lab,
-        "state": summary.state,
-        "counts": summary.counts(),
+        "lab": overview.lab,
+        "state": overview.state,
+        "counts": overview.counts(),
         "header": dict(header),
-        "cells": [_cell(cell) for cell in summary.cells],
+        "cells": [_cell(cell) for cell in overview.cells],
     }
     return json_text(document, indent=1) + "\n"
 

@@ -23,70 +23,70 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from windtunnel.model.result import CellResult, CellState
-from windtunnel.report.summary import (
+from windtunnel.report.overview import (
     Cell,
-    Summary,
+    Overview,
     check_times,
     check_title,
     failed_checks,
     finding_text,
-    summarize,
+    overview_of,
     virtual_text,
 )
 from windtunnel.report.text import shown, shown_line, shown_name
 
-NOT_RUN = "(cells without a result)"
+NOT_RUN = "(cells not run)"
 """The name of the case that stands for all cells that were planned and have no result."""
 
 
 def junit_xml(header: Mapping[str, Any], results: Iterable[CellResult]) -> str:
     """Write results as JUnit XML, with a newline at its end."""
-    summary = summarize(header, results)
-    lab = shown_name(summary.lab)
-    counts = _counts(summary)
+    overview = overview_of(header, results)
+    lab = shown_name(overview.lab)
+    counts = _counts(overview)
     root = ET.Element("testsuites", {"name": lab, **counts})
     suite = ET.SubElement(
-        root, "testsuite", {"name": lab, **counts, "skipped": str(_skipped(summary))}
+        root, "testsuite", {"name": lab, **counts, "skipped": str(_skipped(overview))}
     )
     properties = ET.SubElement(suite, "properties")
-    for name, value in (("lab", summary.lab), ("state", summary.state), *summary.facts):
+    for name, value in (("lab", overview.lab), ("state", overview.state), *overview.facts):
         ET.SubElement(
             properties, "property", {"name": shown_line(name), "value": shown_line(value)}
         )
-    for cell in summary.cells:
+    for cell in overview.cells:
         _add_case(suite, lab, cell)
-    if summary.missing:
-        _add_missing(suite, lab, summary)
+    if overview.missing:
+        _add_missing(suite, lab, overview)
     ET.indent(root, " ")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def _counts(summary: Summary) -> dict[str, str]:
-    failures = sum(1 for cell in summary.cells if cell.state is CellState.FAILED)
-    failing = sum(1 for cell in summary.cells if cell.failing)
+def _counts(overview: Overview) -> dict[str, str]:
+    failures = sum(1 for cell in overview.cells if cell.state is CellState.FAILED)
+    failing = sum(1 for cell in overview.cells if cell.failing)
     return {
-        "tests": str(len(summary.cells) + bool(summary.missing)),
+        "tests": str(len(overview.cells) + bool(overview.missing)),
         "failures": str(failures),
-        "errors": str(failing - failures + _stopped(summary)),
-        "time": _seconds(sum(cell.last.wall_host_s for cell in summary.cells)),
+        "errors": str(failing - failures + _stopped(overview)),
+        "time": _seconds(sum(cell.last.wall_host_s for cell in overview.cells)),
     }
 
 
-def _skipped(summary: Summary) -> int:
-    interrupted = sum(1 for cell in summary.cells if cell.state is CellState.INTERRUPTED)
-    return interrupted + (bool(summary.missing) and not _stopped(summary))
+def _skipped(overview: Overview) -> int:
+    interrupted = sum(1 for cell in overview.cells if cell.state is CellState.INTERRUPTED)
+    return interrupted + (bool(overview.missing) and not _stopped(overview))
 
 
 # Cells are missing though nobody wanted it so: that must not look green.
-def _stopped(summary: Summary) -> bool:
-    return bool(summary.missing) and summary.state not in ("failed", "interrupted")
+def _stopped(overview: Overview) -> bool:
+    return bool(overview.missing) and overview.state not in ("failed", "interrupted")
 
 
-def _add_missing(suite: ET.Element, lab: str, summary: Summary) -> None:
+def _add_missing(suite: ET.Element, lab: str, overview: Overview) -> None:
     case = ET.SubElement(suite, "testcase", _case(lab, NOT_RUN, 0.0))
-    message = f"{summary.missing} of the planned cells have no result"
-    if _stopped(summary):
-        message = f"{message}: the runner is {shown_line(summary.state) or 'gone'}"
+    message = f"{overview.missing} of the planned cells were not run"
+    if _stopped(overview):
+        message = f"{message}: the runner is {shown_line(overview.state) or 'gone'}"
         ET.SubElement(case, "error", {"message": message, "type": "missing"})
     else:
         ET.SubElement(case, "skipped", {"message": message})

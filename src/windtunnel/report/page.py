@@ -16,7 +16,7 @@ from urllib.parse import quote
 from jinja2 import Environment, StrictUndefined
 
 from windtunnel.model.result import CellResult, CellState
-from windtunnel.report.summary import (
+from windtunnel.report.overview import (
     Cell,
     FailureGroup,
     check_times,
@@ -24,7 +24,7 @@ from windtunnel.report.summary import (
     failed_checks,
     failure_groups,
     finding_text,
-    summarize,
+    overview_of,
     virtual_text,
 )
 from windtunnel.report.text import json_text, shown, shown_line
@@ -64,20 +64,20 @@ def html_page(
         results: each try of each cell, in the order in which they ended.
         base_url: of the results' folder, relative to where the page will lie.
     """
-    summary = summarize(header, results)
-    groups = failure_groups(summary.cells)
-    axes, fixed = _axes(summary.cells)
+    overview = overview_of(header, results)
+    groups = failure_groups(overview.cells)
+    axes, fixed = _axes(overview.cells)
     template = Environment(autoescape=True, undefined=StrictUndefined).from_string(_part("html"))
     return template.render(
-        lab=shown_line(summary.lab),
-        verdict=summary.verdict(),
-        good=summary.good,
-        facts=[(shown_line(name), shown_line(text)) for name, text in summary.facts],
+        lab=shown_line(overview.lab),
+        verdict=overview.verdict(),
+        good=overview.good,
+        facts=[(shown_line(name), shown_line(text)) for name, text in overview.facts],
         fixed=", ".join(f"{shown_line(name)} = {shown_line(value)}" for name, value in fixed),
         groups=[_group(group, base_url) for group in groups],
         css=_part("css"),
         script=_part("js"),
-        data=_for_script(_data(summary.cells, groups, axes, base_url)),
+        data=_for_script(_data(overview.cells, groups, axes, base_url)),
     )
 
 

@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from windtunnel.model.result import CellResult, CellState, CheckResult
-from windtunnel.report.summary import (
+from windtunnel.report.overview import (
     Cell,
-    Summary,
+    Overview,
     check_times,
     check_title,
     finding_text,
-    summarize,
+    overview_of,
     virtual_text,
 )
 from windtunnel.report.text import json_text, shown, shown_line, shown_name
@@ -63,34 +63,34 @@ _KTAP = _Dialect("KTAP version 1", " ", "  ", subtest_version=True, yaml=False)
 
 def tap13(header: Mapping[str, Any], results: Iterable[CellResult]) -> str:
     """Write results as TAP 13: a line for each cell, and why it failed in YAML."""
-    return _document(_TAP_13, summarize(header, results))
+    return _document(_TAP_13, overview_of(header, results))
 
 
 def tap14(header: Mapping[str, Any], results: Iterable[CellResult]) -> str:
     """Write results as TAP 14: checks are subtests, and why a cell failed is in YAML."""
-    return _document(_TAP_14, summarize(header, results))
+    return _document(_TAP_14, overview_of(header, results))
 
 
 def ktap(header: Mapping[str, Any], results: Iterable[CellResult]) -> str:
     """Write results as the kernel's KTAP: checks are subtests."""
-    return _document(_KTAP, summarize(header, results))
+    return _document(_KTAP, overview_of(header, results))
 
 
-def _document(dialect: _Dialect, summary: Summary) -> str:
+def _document(dialect: _Dialect, overview: Overview) -> str:
     # Cells without a result are in the plan: a reader then misses them, as it should.
-    count = len(summary.cells) + summary.missing
+    count = len(overview.cells) + overview.missing
     lines = [dialect.version, f"1..{count}" if count else "1..0 # SKIP no cells"]
-    lines += [f"# {_line(name)}: {_line(value)}" for name, value in _head(summary)]
-    for number, cell in enumerate(summary.cells, start=1):
+    lines += [f"# {_line(name)}: {_line(value)}" for name, value in _head(overview)]
+    for number, cell in enumerate(overview.cells, start=1):
         lines += _cell(dialect, number, cell)
     return "\n".join(lines) + "\n"
 
 
-def _head(summary: Summary) -> Iterator[tuple[str, str]]:
-    yield "lab", summary.lab
-    yield from summary.facts
-    if summary.missing:
-        yield "cells without a result", str(summary.missing)
+def _head(overview: Overview) -> Iterator[tuple[str, str]]:
+    yield "lab", overview.lab
+    yield from overview.facts
+    if overview.missing:
+        yield "not run", str(overview.missing)
 
 
 def _cell(dialect: _Dialect, number: int, cell: Cell) -> Iterator[str]:

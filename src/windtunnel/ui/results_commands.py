@@ -63,7 +63,7 @@ def commands() -> typer.Typer:
 def show(
     run: RunArgument, *, all_: AllOption = False, runs: RunsOption = RUNS, json: JsonOption = False
 ) -> None:
-    """Show which cells failed, and why: grouped by what went wrong first."""
+    """Show which cells failed, grouped by what went wrong first."""
     # Imported here, as below, so that other commands do not wait for it.
     from windtunnel.ui import results_report  # noqa: PLC0415
 
@@ -121,10 +121,10 @@ def diff(
 
 
 def _read(name: str, runs: Path) -> Results:
-    from windtunnel.store.results import is_results, read_results  # noqa: PLC0415
-    from windtunnel.store.run_reader import find_run  # noqa: PLC0415
+    from windtunnel.store.results import read_results  # noqa: PLC0415
+    from windtunnel.store.run_reader import find_record  # noqa: PLC0415
 
-    return read_results(Path(name) if is_results(Path(name)) else find_run(name, runs))
+    return read_results(find_record(name, runs))
 
 
 def _write(results: Results, format_: ResultsFormat) -> None:

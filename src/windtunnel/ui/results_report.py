@@ -11,7 +11,7 @@ from rich.text import Text
 from windtunnel.model.result import CellState
 from windtunnel.model.units import duration_text
 from windtunnel.report.difference import CellChange, ResultsDifference
-from windtunnel.report.summary import Cell, failure_groups, summarize
+from windtunnel.report.overview import Cell, failure_groups, overview_of
 from windtunnel.report.text import shown_line
 from windtunnel.store.results import Results
 from windtunnel.ui import screen
@@ -31,10 +31,10 @@ def print_results(results: Results, *, every_cell: bool = False) -> None:
         results: what to write.
         every_cell: also those that passed at once, and all names in a group.
     """
-    summary = summarize({**results.header, "state": results.state}, results.results)
+    overview = overview_of({**results.header, "state": results.state}, results.results)
     console = screen.out()
-    console.print(Text(summary.lab, "bold"))
-    cells = [cell for cell in summary.cells if every_cell or not cell.last.passed or cell.flaky]
+    console.print(Text(overview.lab, "bold"))
+    cells = [cell for cell in overview.cells if every_cell or not cell.last.passed or cell.flaky]
     if cells:
         console.print()
         screen.print_table(
@@ -42,7 +42,7 @@ def print_results(results: Results, *, every_cell: bool = False) -> None:
             [_row(cell) for cell in cells],
             right=(2, 3, 4),
         )
-    for group in failure_groups(summary.cells):
+    for group in failure_groups(overview.cells):
         console.print()
         count = len(group.cells)
         console.print(
@@ -57,8 +57,8 @@ def print_results(results: Results, *, every_cell: bool = False) -> None:
         if group.cells[0].last.repeat:
             console.print(f"  repeat the first: {shown_line(group.cells[0].last.repeat)}")
     console.print()
-    console.print(Text(summary.verdict(), "bold green" if summary.good else "bold red"))
-    for name, value in (*summary.facts, ("recorded in", short(results.path))):
+    console.print(Text(overview.verdict(), "bold green" if overview.good else "bold red"))
+    for name, value in (*overview.facts, ("recorded in", short(results.path))):
         console.print(f"{name:{_NAME_COLUMNS}}  {shown_line(value)}")
 
 

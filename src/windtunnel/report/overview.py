@@ -12,9 +12,8 @@ from windtunnel.model.result import CellResult, CellState, CheckResult
 from windtunnel.model.units import format_duration
 from windtunnel.report.text import shown_line
 
-# What a header has beside these is for programs, or about the machine.
-_FACTS = ("seed", "kernel", "source", "selection", "planned", "windtunnel")
-_FACTS_LEFT_OUT = ("sha256",)
+# How the cells were chosen, by the names of the options.
+_SELECTION = ("only", "no", "shard", "cover", "sample")
 _NUMBERS = re.compile(r"\d+")
 
 
@@ -52,7 +51,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class Overview:
     """Results, put in order.
 
     Attributes:
@@ -89,7 +88,7 @@ class Summary:
         if counts["flaky"]:
             parts[0] += f" ({counts['flaky']} after retries)"
         if self.missing:
-            parts.append(f"{self.missing} without a result")
+            parts.append(f"{self.missing} not run")
         return ", ".join(parts) or "no cells"
 
 
@@ -106,7 +105,7 @@ class FailureGroup:
     cells: tuple[Cell, ...]
 
 
-def summarize(header: Mapping[str, Any], results: Iterable[CellResult]) -> Summary:
+def overview_of(header: Mapping[str, Any], results: Iterable[CellResult]) -> Overview:
     """Put results in order.
 
     Args:
@@ -116,7 +115,7 @@ def summarize(header: Mapping[str, Any], results: Iterable[CellResult]) -> Summa
     cells = cells_of(results)
     planned = header.get("planned")
     missing = planned - len(cells) if isinstance(planned, int) else 0
-    return Summary(
+    return Overview(
         lab=str(header.get("lab") or "lab"),
         state=str(header.get("state", "")),
         facts=tuple(_facts(header)),
@@ -182,18 +181,20 @@ def failed_checks(result: CellResult) -> list[CheckResult]:
     return [check for check in result.checks if check.judged and not check.passed]
 
 
+# What people want to know of a header; what is beside it is for programs.
 def _facts(header: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    for key in _FACTS:
-        value = header.get(key)
-        if isinstance(value, Mapping):
-            for name, inner in value.items():
-                if inner not in (None, "", [], {}) and name not in _FACTS_LEFT_OUT:
-                    yield f"{key}.{name}", _fact_text(inner)
-        elif value not in (None, "", []):
-            yield key, _fact_text(value)
-
-
-def _fact_text(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(str(one) for one in value)
-    return str(value)
+    kernel, selection = header.get("kernel"), header.get("selection")
+    said = {
+        "seed": header.get("seed"),
+        "kernel": kernel.get("release") if isinstance(kernel, Mapping) else kernel,
+        **{name: selection.get(name) for name in _SELECTION if isinstance(selection, Mapping)},
+        "planned": header.get("planned"),
+        "windtunnel": header.get("windtunnel"),
+    }
+    for name, value in said.items():
+        if value in (None, "", [], ()):
+            continue
+        if isinstance(value, (list, tuple)):
+            yield name, ("/" if name == "shard" else ", ").join(map(str, value))
+        else:
+            yield name, str(value)
