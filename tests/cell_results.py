@@ -13,6 +13,7 @@ NASTY = [
     "]]>", "</script><b>", "\x00", "\x1b[31m", "a # SKIP b", "# Subtest: x", "\\", "\ud800", "\r\n",
     "ok 1", "1..3", "Bail out!", "reboot: System halted", "Kernel panic - not syncing: VFS: x",
     "List of all partitions:", "KTAP version 1", "  ---", "\u2028", "\ufffe", "🙂", "x" * 600, "- ",
+    "<!-- <script </script ",
 ]  # fmt: skip
 
 texts = st.lists(
@@ -63,6 +64,20 @@ def any_results(draw):
         )
     )
     return header, results
+
+
+def nasty_results():
+    """(header, results) with each nasty text in each place: what a draw finds now and then."""
+    results = []
+    for index, text in enumerate([*NASTY, "", " ", ":x", "a\n", "a", "- a", " a", "a "]):
+        bad = CheckResult(text, "validate", text, 1, 1, passed=False, message=text)
+        results.append(
+            CellResult(
+                text, index, 1, CellState.FAILED,
+                {"p": text, text: "q"}, text, 7, (bad,), text, 1, 1.0, 1.0, text,
+            )
+        )  # fmt: skip
+    return {"lab": "".join(NASTY), "state": "\x00", "planned": 0}, results
 
 
 def check(name, *, passed=True, message="", node="r1", judged=True, kind="validate"):

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import given
+from hypothesis import example, given
 
-from cell_results import HEADER, any_results, cell, six_cells
+from cell_results import HEADER, any_results, cell, nasty_results, six_cells
 from windtunnel.model.result import CellResult, CellState
 from windtunnel.report.document import json_document
 from windtunnel.report.overview import cells_of, failure_groups, overview_of
@@ -15,6 +15,7 @@ from windtunnel.report.text import shown, shown_line, shown_name
 
 
 @given(any_results())
+@example(nasty_results())
 def test_json_gives_each_try_that_counts_back(drawn):
     header, results = drawn
     text = json_document(header, results)

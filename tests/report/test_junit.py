@@ -9,12 +9,12 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from junitparser import Error, Failure, JUnitXml, Skipped
 from junitparser.xunit2 import FlakyError, RerunError, RerunFailure
 from junitparser.xunit2 import JUnitXml as SurefireXml
 
-from cell_results import HEADER, any_results, cell, check, six_cells
+from cell_results import HEADER, any_results, cell, check, nasty_results, six_cells
 from windtunnel.model.result import CellState
 from windtunnel.report.junit import NOT_RUN, junit_xml
 
@@ -61,6 +61,7 @@ def assert_structure(root: ET.Element) -> None:
 
 
 @given(any_results())
+@example(nasty_results())
 def test_any_results_give_well_formed_xml_with_the_structure_of_the_schemas(drawn):
     text = junit_xml(*drawn)
     assert_structure(ET.fromstring(text.encode()))

@@ -8,9 +8,9 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
-from cell_results import HEADER, any_results, cell, check, six_cells, thousand_cells
+from cell_results import HEADER, any_results, cell, check, nasty_results, six_cells, thousand_cells
 from chromium import Chromium
 from windtunnel.model.result import CellState
 from windtunnel.report.overview import cells_of, failure_groups
@@ -44,10 +44,12 @@ class Elements(HTMLParser):
 
 
 @given(any_results())
+@example(nasty_results())
 def test_no_text_of_a_guest_becomes_markup(drawn):
     header, results = drawn
     page = Elements(html_page(header, results))
     assert page.tags.count("script") == 2
+    assert not set("<>&") & set(page.data)
     assert page.tags.count("b") == len(failure_groups(cells_of(results)))
     assert len(json.loads(page.data)["cells"]) == len({one.cell for one in results})
     assert not [name for name, _ in page.attributes if name.startswith("on")]
@@ -224,6 +226,14 @@ def test_a_thousand_cells_are_quick(show):
         "document.body.offsetHeight; return performance.now() - began; })()"
     )
     assert again_ms < OPEN_HOST_MS_MAX
+
+
+def test_a_browser_shows_every_nasty_text_as_text(show):
+    header, results = nasty_results()
+    browser = show(results, header=header)
+    assert browser.ask("document.querySelectorAll('details.cell').length") == len(results)
+    assert browser.ask("document.querySelectorAll('.cell b, .cell script').length") == 0
+    assert browser.ask("document.querySelectorAll('.map tr').length") == len(results) + 1
 
 
 def test_results_without_axes_and_without_cells_are_shown_too(show):

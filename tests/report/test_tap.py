@@ -10,10 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from tap.parser import Parser
 
-from cell_results import HEADER, any_results, cell, check, six_cells
+from cell_results import HEADER, any_results, cell, check, nasty_results, six_cells
 from conftest import report_missing
 from windtunnel.images.cache import cache_folder
 from windtunnel.model.result import CellState, last_results
@@ -117,6 +117,7 @@ def test_the_kernels_parser_reads_any_ktap_as_it_was_meant(kernel_parser):
     assert (lost.counts.crashed, lost.counts.errors) == (2, 2)
 
     @given(any_results())
+    @example(nasty_results())
     def any_text_is_read(drawn):
         header, results = drawn
         header["planned"] = 0
@@ -142,6 +143,7 @@ def test_the_kernels_parser_reads_any_ktap_as_it_was_meant(kernel_parser):
 
 @pytest.mark.parametrize("write", [tap13, tap14])
 @given(drawn=any_results())
+@example(drawn=nasty_results())
 def test_tap_py_reads_any_results_as_they_were_meant(write, drawn):
     header, results = drawn
     text = write(header, results)

@@ -114,6 +114,15 @@ def test_each_format_goes_to_a_file_or_to_standard_output(recorded, name, begin)
     assert written == expected
 
 
+@pytest.mark.parametrize("name", ["junit", "html", "json", "ktap", "tap", "tap13"])
+def test_the_same_results_give_the_same_bytes_in_another_process(recorded, name):
+    texts = set()
+    for seed in ("1", "2"):
+        recorded.environment["PYTHONHASHSEED"] = seed
+        texts.add(recorded("results", "export", "transport/2", "--format", name).stdout)
+    assert len(texts) == 1
+
+
 def test_links_of_a_page_lead_from_where_it_lies_to_the_runs(recorded):
     recorded("results", "export", "transport/1", "-f", "html", "-o", "pages/index.html")
     page = (recorded.folder / "pages" / "index.html").read_text(encoding="utf-8")

@@ -27,7 +27,7 @@ from windtunnel.report.overview import (
     overview_of,
     virtual_text,
 )
-from windtunnel.report.text import json_text, shown, shown_line
+from windtunnel.report.text import json_text, shown, shown_line, shown_name
 from windtunnel.store import layout
 
 FLAKY = "flaky"
@@ -120,15 +120,15 @@ def _data(
     return {
         "kinds": [{"name": name, "symbol": symbol} for name, symbol in KINDS.items()],
         "axes": [
-            {"name": shown_line(name), "values": [shown_line(value) for value in found]}
+            {"name": shown_name(name), "values": [shown_name(value) for value in found]}
             for name, found in axes.items()
         ],
-        "rows": shown_line(first[0]) if first else "",
-        "columns": shown_line(first[1]) if len(first) > 1 else "",
+        "rows": shown_name(first[0]) if first else "",
+        "columns": shown_name(first[1]) if len(first) > 1 else "",
         "files": _FILES,
         "cells": [
             {
-                "name": shown_line(cell.name),
+                "name": shown_name(cell.name),
                 "kind": FLAKY if cell.flaky else cell.state.value,
                 "at": [places[name].get(cell.last.params.get(name, ""), -1) for name in axes],
                 "group": group_of.get(cell.name, -1),
@@ -174,7 +174,7 @@ def _facts(result: CellResult) -> Iterable[str]:
 def _group(group: FailureGroup, base_url: str) -> dict[str, Any]:
     cells = [
         {
-            "name": shown_line(cell.name),
+            "name": shown_name(cell.name),
             "state": cell.state.value,
             "url": _url(cell.last, base_url),
         }
