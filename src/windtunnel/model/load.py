@@ -50,9 +50,9 @@ def load_lab(
         read: returns the bytes of a file that the lab file names. Paths come as
             they are written there ("./h1/x" as "h1/x"): relative ones are
             relative to the lab file. Raises OSError.
-        list_directory: returns the paths of all regular files below a directory,
-            relative to it, with "/" between their parts. Raises OSError.
-        seed, stop_ns: used instead of the file's.
+        list_directory: returns the paths of all regular files below a directory, from there.
+        seed: used instead of the file's, 0 to 2**64 - 1.
+        stop_ns: used instead of the file's.
         params: of the cell, for a lab with parameters.
 
     Returns:
