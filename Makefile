@@ -56,10 +56,10 @@ pytest: setup-dev ## the tests, as whoever you are
 	  if [ $$first ]; then $(PYTEST) --kernel $$kernel || exit; \
 	  else $(PYTEST) --kernel $$kernel -m needs_uml || exit; fi; first=; done
 
-# What does no input or output is the same for everybody.
+# What does no input or output is the same for everybody; so are reports.
 as-user: setup-dev ## when root: the tests again, as an ordinary user
 	@if [ "$$(id -u)" = 0 ]; then scripts/test-as-user --kernel $(firstword $(KERNELS)) \
-	  $(addprefix --ignore=,$(PURE_TESTS)); fi
+	  $(addprefix --ignore=,$(PURE_TESTS) tests/report); fi
 
 # Not a part of `test` until these rooms have reached it.
 coverage: $(DEV) ## every branch of the rooms that do no input or output

@@ -15,13 +15,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench import kernels, native, routers, volumes, worlds
+from bench import kernels, native, routers, runner, volumes, worlds
 from bench.measure import REPOSITORY, Measured, NotHereError, Row
 
 from windtunnel.engine.kernel import default_kernel
 from windtunnel.errors import WindtunnelError
 
-ROWS: tuple[Row, ...] = (*worlds.ROWS, *kernels.ROWS, *routers.ROWS, *native.ROWS, *volumes.ROWS)
+ROWS: tuple[Row, ...] = (
+    *worlds.ROWS,
+    *kernels.ROWS,
+    *routers.ROWS,
+    *native.ROWS,
+    *volumes.ROWS,
+    *runner.ROWS,
+)
 UNKNOWN = "unknown"
 HEADINGS = (
     "name", "what", "median", "min - max", "n", "CPU s", "of guest", "virtual s", "x real",

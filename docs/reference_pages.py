@@ -30,7 +30,11 @@ ENVIRONMENT = {
 # The parts of a lab file in the order in which one meets them: name, heading.
 PARTS = (
     ("LabPart", "The lab"),
+    ("HooksPart", "Hooks of the lab: `hooks`"),
+    ("BeforePart", "A hook before: `before_lab`, `before_cell`, `before`"),
+    ("AfterPart", "A hook afterwards: `after_lab`, `after_cell`"),
     ("NodePart", "A node: `nodes`"),
+    ("NodeAfterPart", "A node's hook afterwards: `after`"),
     ("KindPart", "A kind: `kinds`"),
     ("NodeBody", "Defaults and groups: `defaults`, `groups`"),
     ("LinkPart", "A link: `links`"),

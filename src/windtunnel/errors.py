@@ -15,6 +15,7 @@
         GuestLostError  the kernel panicked or died
         GuestStuckError a process spins, time stands still
         IdleError       nothing is left to happen
+        OverdueError    a lab takes longer than it may
         ImpossibleFaultError  a fault that this kind of node cannot have
       ProtocolError   a peer's bytes break a protocol     exit 4
       StateError      a call at the wrong time            exit 2
@@ -198,6 +199,10 @@ class GuestStuckError(GuestError):
 
 class IdleError(GuestError):
     """Somebody waits for what can never happen: everything sleeps for ever."""
+
+
+class OverdueError(GuestError):
+    """A lab was not done when the virtual time that it may take was over."""
 
 
 class ImpossibleFaultError(GuestError):

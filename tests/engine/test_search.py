@@ -4,21 +4,18 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from dataclasses import replace
 
 import pytest
 
 from small_labs import SECOND_NS, options, pair
-from windtunnel.engine.child import Child, wait_for
 from windtunnel.engine.failure import Failure
 from windtunnel.engine.labfile import flat_spec
 from windtunnel.engine.replay import ReplayRequest, replay
 from windtunnel.engine.search import SearchRequest, search
 from windtunnel.engine.shrink import ShrinkRequest, shrink
 from windtunnel.engine.trials import trials_folder
-from windtunnel.errors import ExitStatus, HostError, InternalError
+from windtunnel.errors import ExitStatus, HostError
 from windtunnel.model.fault import Fault, LinkCut, LinkFlap, NodePause, Partition
 from windtunnel.model.lab import Command, Step
 from windtunnel.store.run_reader import RunReader, list_runs
@@ -195,34 +192,6 @@ def test_what_does_not_fail_again_in_the_same_way_is_not_shrunk(
 
 
 # ---- processes and folders ----
-
-
-def test_a_child_gives_what_its_work_returns():
-    child = Child(lambda: {"pid": os.getpid()})
-    assert wait_for([child], 60) == [child]
-    assert child.result()["pid"] != os.getpid()
-    child.stop()  # too late: nothing to do
-
-
-def test_a_bug_in_a_child_is_raised_with_its_traceback():
-    child = Child(lambda: 1 // 0)
-    wait_for([child], 60)
-    with pytest.raises(InternalError) as caught:
-        child.result()
-    assert "ZeroDivisionError" in caught.value.__notes__[0]
-
-
-def test_a_child_that_is_killed_is_an_error_of_the_host():
-    child = Child(lambda: os.kill(os.getpid(), signal.SIGKILL))
-    wait_for([child], 60)
-    with pytest.raises(HostError, match="status -9 and without a word"):
-        child.result()
-
-
-def test_a_child_is_stopped(tmp_path):
-    child = Child(signal.pause)
-    child.stop()
-    assert child.pidfd == -1
 
 
 def test_folders_of_killed_searches_are_swept_and_those_of_others_are_not(tmp_path):

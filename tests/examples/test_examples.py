@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from repository import REPOSITORY
+from windtunnel.engine.cells import read_cells
 from windtunnel.engine.kernel import default_kernel
 from windtunnel.engine.labfile import read_spec
 from windtunnel.engine.session import SessionRequest, run_session
@@ -70,8 +71,32 @@ def failures(session):
     return [*failed, *([str(session.error)] if session.error else [])]
 
 
+MATRICES = {"tcp-matrix"}
+"""Examples with parameters, which are several labs."""
+
+
 def test_every_example_is_known_here():
-    assert sorted(path.parent.name for path in EXAMPLES.glob("*/lab.yaml")) == sorted(PROGRAMS)
+    found = {path.parent.name for path in EXAMPLES.glob("*/lab.yaml")}
+    assert found == PROGRAMS.keys() | MATRICES
+
+
+def test_every_cell_of_the_matrix_passes_and_a_second_run_leaves_the_same_bytes(
+    kernel_path, need_program, tmp_path
+):
+    need_program("iperf3")
+    cells = read_cells(lab_file("tcp-matrix"))
+    assert cells.count() == 7
+    options = WorldOptions(kernel=default_kernel(str(kernel_path)))
+    for cell in cells:
+        first, second = (
+            run_session(
+                SessionRequest(cells.spec(cell), options, output=tmp_path / f"{cell.index}-{which}")
+            )
+            for which in (1, 2)
+        )
+        assert failures(first) == [], cell.name
+        difference = compare_runs(first.path, second.path)
+        assert difference is None, difference.describe()
 
 
 @pytest.mark.parametrize("name", LAB_FILES)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 
 from windtunnel.engine.labfile import read_spec
-from windtunnel.model.schema import json_schema
+from windtunnel.model.editorschema import editor_schema
 
 GOOD = """\
 name: two
@@ -140,4 +140,4 @@ def test_an_imported_topology_is_a_lab_and_what_is_left_out_is_said_on_stderr(pr
 
 
 def test_the_schema_is_the_models(program):
-    assert json.loads(program("lab", "schema").stdout) == json_schema()
+    assert json.loads(program("lab", "schema").stdout) == editor_schema()

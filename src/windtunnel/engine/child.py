@@ -14,6 +14,7 @@ import signal
 import tempfile
 import traceback
 from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from windtunnel.engine.hostclock import monotonic_host_s
@@ -24,16 +25,33 @@ END_HOST_S = 10.0
 """How long a child may take to end after it was told to."""
 
 _PR_SET_PDEATHSIG = 1
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Ending(Protocol):
     """A process that is waited for."""
 
-    pidfd: int
-    """Readable when it has ended."""
+    @property
+    def pidfd(self) -> int:
+        """Readable when it has ended."""
 
 
 Waited = TypeVar("Waited", bound=Ending)
+
+
+class ChildLostError(HostError):
+    """A process of ours was killed, or ended without a word.
+
+    Attributes:
+        status: its exit status; -N when signal N killed it.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(
+            f"a run's process ended with status {status} and without a word",
+            hint="was it killed, for want of memory for one? try fewer --jobs",
+        )
+        self.status = status
 
 
 class Child:
@@ -41,6 +59,7 @@ class Child:
 
     Attributes:
         began_host_s: when.
+        pid: of it.
         pidfd: readable when it has ended; -1 when its end was taken note of.
     """
 
@@ -55,32 +74,33 @@ class Child:
         """
         self.began_host_s = monotonic_host_s()
         parent = os.getpid()
+        # A signal that comes before the fork has its own handlers would be raised in
+        # it as if it were its parent.
+        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         try:
             self._output = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in _close
-            self._pid = os.fork()
+            self.pid = os.fork()
+            if self.pid == 0:
+                self._work(work, parent, unblocked)
         except OSError as error:
             raise HostError(f"cannot start a process: {error.strerror}") from error
-        if self._pid == 0:
-            self._work(work, parent)
-        self.pidfd = os.pidfd_open(self._pid)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+        self.pidfd = os.pidfd_open(self.pid)
 
     def result(self) -> Any:
         """Take what the work returned; it must have ended.
 
         Raises:
             InternalError: the work raised; its traceback is noted.
-            HostError: it was killed, or it ended without a word.
+            ChildLostError: it was killed, or it ended without a word.
         """
-        _, status = os.waitpid(self._pid, 0)
+        _, status = os.waitpid(self.pid, 0)
         self._output.seek(0)
         text = self._output.read()
         self._close()
         if not text:
-            raise HostError(
-                f"a run's process ended with status {os.waitstatus_to_exitcode(status)} "
-                "and without a word",
-                hint="was it killed, for want of memory for one? try fewer --jobs",
-            )
+            raise ChildLostError(os.waitstatus_to_exitcode(status))
         told = json.loads(text)
         if "bug" in told:
             error = InternalError("a run raised what it must not")
@@ -88,14 +108,17 @@ class Child:
             raise error
         return told["result"]
 
-    def stop(self) -> None:
-        """End it, in good order if that does not take long; what it says is lost."""
-        if self.pidfd < 0:
-            return
+    def interrupt(self) -> None:
+        """Tell it to end in good order, as by Ctrl-C; that takes a while."""
         signal.pidfd_send_signal(self.pidfd, signal.SIGINT)
-        if not wait_for([self], END_HOST_S):
-            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
-        os.waitpid(self._pid, 0)
+
+    def kill(self) -> None:
+        """End it at once; `result` says so then."""
+        signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+
+    def reap(self) -> None:
+        """Take note of its end, which must have come; what it says is lost."""
+        os.waitpid(self.pid, 0)
         self._close()
 
     def _close(self) -> None:
@@ -103,11 +126,15 @@ class Child:
         self.pidfd = -1
         self._output.close()
 
-    def _work(self, work: Callable[[], Any], parent: int) -> NoReturn:
+    def _work(
+        self, work: Callable[[], Any], parent: int, unblocked: set[int | signal.Signals]
+    ) -> NoReturn:
         # Never returns: whoever called us is somebody else's business in this process.
         status = int(ExitStatus.INTERNAL)
         try:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            for number in _ENDING:
+                signal.signal(number, _interrupted)
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
             prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
             if os.getppid() == parent:
                 null = os.open(os.devnull, os.O_RDWR)
@@ -125,6 +152,14 @@ class Child:
     def _tell(self, told: Any) -> None:
         self._output.write(json.dumps(told))
         self._output.flush()
+
+
+def _interrupted(_number: int, _frame: FrameType | None) -> None:
+    # Ctrl-C reaches us from the terminal and then from our parent: what is being
+    # ended in good order is not interrupted once more.
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def wait_for(children: Sequence[Waited], limit_host_s: float) -> list[Waited]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from windtunnel.errors import HostError, LabFileError
@@ -33,7 +33,12 @@ def read_spec(path: Path, *, seed: int | None = None, stop_ns: int | None = None
 
 
 class LabFile:
-    """A lab file, for one lab after the other: each file is read once, whatever is edited."""
+    """A lab file, for one lab after the other: each file is read once, whatever is edited.
+
+    Attributes:
+        path: of the lab file.
+        text: what stands in it.
+    """
 
     def __init__(self, path: Path) -> None:
         """Read the lab file.
@@ -42,28 +47,36 @@ class LabFile:
             LabFileError: it is not there, or not text.
             HostError: it cannot be read.
         """
-        self._path = path
-        self._text = read_text(path)
+        self.path = path
+        self.text = read_text(path)
         self._read = functools.cache(_reader(path.parent))
         self._list_directory = functools.cache(_lister(path.parent))
 
-    def spec(self, *, seed: int | None = None, stop_ns: int | None = None) -> LabSpec:
+    def spec(
+        self,
+        *,
+        seed: int | None = None,
+        stop_ns: int | None = None,
+        params: Mapping[str, str] | None = None,
+    ) -> LabSpec:
         """Give the lab.
 
         Args:
             seed: used instead of the file's.
             stop_ns: used instead of the file's.
+            params: of the cell, for a lab with parameters.
 
         Raises:
             LabFileErrors: it is wrong; every mistake with its place.
         """
         return load_lab(
-            self._text,
-            file=str(self._path),
+            self.text,
+            file=str(self.path),
             read=self._read,
             list_directory=self._list_directory,
             seed=seed,
             stop_ns=stop_ns,
+            params=params,
         )
 
 

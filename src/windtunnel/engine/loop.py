@@ -125,6 +125,9 @@ class Calendar:
         self._devices: dict[VhostUserBackend, Seat] = {}
         self._halts: list[Seat] = []
         self._halted: list[Seat] = []
+        self.deadline: tuple[int, Action] | None = None
+        """A world time at and behind which nothing is begun: the action is called, and
+        ends the run by raising. Whoever sleeps for ever before it still does."""
         self.held_by_host: Callable[[], bool] | None = None
         """Asked while a guest is silent: whether somebody on the host holds it, so that
         no watchdog counts. It may raise to end the run."""
@@ -370,6 +373,9 @@ class Calendar:
             appointment_ns = FOREVER_NS
         if min(earliest_ns, appointment_ns) >= no_further_ns:
             return False
+        if self.deadline is not None and min(earliest_ns, appointment_ns) >= self.deadline[0]:
+            self.agenda.advance(max(self.agenda.now_ns, self.deadline[0]))
+            self.deadline[1]()
         # Nothing earlier can happen any more.
         self.agenda.advance(max(self.agenda.now_ns, min(earliest_ns, appointment_ns)))
         if self._halts:
@@ -381,6 +387,8 @@ class Calendar:
                 action()
             return True
         limit_ns = min(appointment_ns, no_further_ns, earliest_ns + LONGEST_RUN_NS)
+        if self.deadline is not None:
+            limit_ns = min(limit_ns, self.deadline[0])
         if self._awaited and len(next_ns) > 1:
             limit_ns = min(limit_ns, earliest_ns + AHEAD_NS)
         bounds = self.lookahead.bounds_ns(next_ns, list(next_ns))

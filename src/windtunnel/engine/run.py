@@ -35,7 +35,7 @@ class Check:
 
     Attributes:
         name: of the step, process or validation.
-        kind: "step", "process" or "validate".
+        kind: "step", "process", "validate", or "hook" for what is done at the end.
         node: where; empty for links.
         at_ns: lab time when it began.
         took_ns: virtual time until it was decided.
@@ -118,6 +118,7 @@ class LabRun:
             self._judge_processes()
             if self._spec.counters_ns is not None:
                 self._counters.sample()
+            self._clean_nodes()
             captures.stop()
         finally:
             captures.close()
@@ -263,6 +264,17 @@ class LabRun:
                 task = self._command_task(step, step.action, kind="validate")
                 Timeline(self._world, [task]).run()
 
+    def _clean_nodes(self) -> None:
+        """What the lab does in its nodes at the end, the last one first."""
+        for node in reversed(self._spec.nodes):
+            for hook in reversed(node.hooks.after):
+                if hook.command and not (hook.keep and not self._passed):
+                    self._progress(hook.name)
+                    command = Command(node.name, hook.command)
+                    step = Step(self._world.now_ns, hook.name, command)
+                    task = self._command_task(step, command, kind="hook")
+                    Timeline(self._world, [task]).run()
+
     def _decide(self, check: Check) -> None:
         self._checks.append(check)
         self._recorder.event(
@@ -316,4 +328,6 @@ def run_lab(
     """
     progress("booting")
     with World(spec, options, recorder) as world:
+        if spec.limits.virtual_ns is not None:
+            world.end_by(spec.limits.virtual_ns)
         return LabRun(world, recorder, captures=captures, progress=progress).run()

@@ -21,7 +21,7 @@ from windtunnel.engine.kernel import node_kernels
 from windtunnel.engine.kernelrecord import kernel_facts
 from windtunnel.engine.run import Check, Outcomes, run_lab
 from windtunnel.engine.world import WorldOptions
-from windtunnel.errors import GuestError, WindtunnelError
+from windtunnel.errors import GuestError, OverdueError, WindtunnelError
 from windtunnel.model.event import Event
 from windtunnel.model.flatten import lab_to_yaml
 from windtunnel.model.lab import LabSpec
@@ -199,6 +199,8 @@ def _record(
 
 
 def _state(outcomes: Outcomes | None, error: WindtunnelError | None) -> str:
+    if isinstance(error, OverdueError):
+        return "timeout"
     if error is not None or outcomes is None:
         return "error"
     return "passed" if outcomes.passed else "failed"

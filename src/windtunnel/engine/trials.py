@@ -20,14 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from windtunnel.engine.child import Child, wait_for
 from windtunnel.engine.failure import Failure, failure_of
+from windtunnel.engine.pool import Pool, Running
 from windtunnel.engine.session import SessionRequest, run_session
 from windtunnel.engine.world import WorldOptions
 from windtunnel.errors import ExitStatus, GuestError, HostError, WindtunnelError
 from windtunnel.model.lab import LabSpec
 
-_POLL_HOST_S = 0.5
 _PREFIX = "search-"
 
 
@@ -103,36 +102,33 @@ def run_trials(
     Raises:
         WindtunnelError: a run could not be made on this machine, or its lab is wrong.
     """
-    return _Pool(request, ended).run(iter(trials), beat)
+    return _Trials(request, ended).run(iter(trials), beat)
 
 
-class _Pool:
+class _Trials:
     def __init__(self, request: TrialsRequest, ended: Callable[[Tried], None]) -> None:
         self._request = request
         self._ended = ended
-        self._running: dict[int, Child] = {}
         self._tried: dict[int, Tried] = {}
 
     def run(self, trials: Iterator[Trial], beat: Callable[[], None]) -> tuple[Tried, ...]:
+        pool: Pool[int] = Pool(self._request.jobs)
         try:
             while True:
-                while self._last is None and len(self._running) < self._request.jobs:
+                while self._last is None and pool.has_room:
                     trial = next(trials, None)
                     if trial is None:
                         break
-                    self._begin(trial)
-                if not self._running:
+                    self._begin(pool, trial)
+                if not pool.running:
                     break
-                done = wait_for(list(self._running.values()), _POLL_HOST_S)
                 # In the order of the trials: of two errors, the first one is raised.
-                for number in [n for n, child in self._running.items() if child in done]:
-                    self._finish(number)
-                self._drop()
+                for one in pool.wait():
+                    self._finish(one.key, pool.result(one))
+                self._drop(pool)
                 beat()
         finally:
-            for number, child in self._running.items():
-                child.stop()
-                shutil.rmtree(self._path(number), ignore_errors=True)
+            self._stop(pool, pool.running)
         return tuple(self._tried[number] for number in sorted(self._tried))
 
     @property
@@ -144,13 +140,12 @@ class _Pool:
     def _path(self, number: int) -> Path:
         return self._request.folder / str(number)
 
-    def _begin(self, trial: Trial) -> None:
+    def _begin(self, pool: Pool[int], trial: Trial) -> None:
         options = self._request.options
         path = self._path(trial.number)
-        self._running[trial.number] = Child(lambda: _run(trial.lab, options, path))
+        pool.begin(trial.number, lambda: _run(trial.lab, options, path))
 
-    def _finish(self, number: int) -> None:
-        told = self._running.pop(number).result()
+    def _finish(self, number: int, told: dict[str, Any]) -> None:
         path = self._path(number)
         if told["error_status"]:
             shutil.rmtree(path, ignore_errors=True)
@@ -162,13 +157,17 @@ class _Pool:
             shutil.rmtree(path, ignore_errors=True)
         self._ended(tried)
 
-    def _drop(self) -> None:
+    def _stop(self, pool: Pool[int], unwanted: Iterable[Running[int]]) -> None:
+        unwanted = tuple(unwanted)
+        pool.stop(unwanted)
+        for one in unwanted:
+            shutil.rmtree(self._path(one.key), ignore_errors=True)
+
+    def _drop(self, pool: Pool[int]) -> None:
         last = self._last
         if last is None:
             return
-        for number in [n for n in self._running if n > last]:
-            self._running.pop(number).stop()
-            shutil.rmtree(self._path(number), ignore_errors=True)
+        self._stop(pool, [one for one in pool.running if one.key > last])
         for number in [n for n in self._tried if n > last]:
             shutil.rmtree(self._tried.pop(number).path, ignore_errors=True)
 

@@ -39,7 +39,7 @@ from windtunnel.engine.seat import Seat
 from windtunnel.engine.switch import bridge_switches
 from windtunnel.engine.volumes import NodeVolumes
 from windtunnel.engine.waits import Waits
-from windtunnel.errors import HostError, StateError, UsageError
+from windtunnel.errors import HostError, OverdueError, StateError, UsageError
 from windtunnel.images.agent import ensure_initrd
 from windtunnel.images.kernels import Kernel
 from windtunnel.machines.confine import for_project
@@ -48,6 +48,7 @@ from windtunnel.model.clock import ZERO_NS
 from windtunnel.model.cpu import NOTHING_SAID, CpuSpec
 from windtunnel.model.fault import FaultAction
 from windtunnel.model.lab import OWN_MEMORY_BYTES, LabSpec, NodeSpec
+from windtunnel.model.units import duration_text
 from windtunnel.sim.seeds import derive
 from windtunnel.wire.timetravel import RunningTask
 
@@ -321,6 +322,23 @@ class World:
         return Node(self, guest.agent, self._recorder, spec=spec, number=number, machine=machine)
 
     # ---- time ----
+
+    def end_by(self, time_ns: int) -> None:
+        """Let no more lab time pass than this: at it, `OverdueError` is raised.
+
+        Args:
+            time_ns: lab time, later than now.
+        """
+
+        def end() -> None:
+            raise OverdueError(
+                f"the lab was not done after {duration_text(time_ns)}, which is all that it may "
+                "take",
+                time_ns=time_ns,
+                hint="allow it more with --cell-timeout TIME or the lab's key cell-timeout",
+            )
+
+        self._calendar.deadline = (time_ns + self._calendar.zero_ns, end)
 
     @property
     def now_ns(self) -> int:

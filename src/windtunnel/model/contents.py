@@ -78,8 +78,10 @@ class Contents:
                 origins[file.path] = path
         return tuple(files.values()), origins
 
-    def read_tables(self, lab: LabPart) -> None:
+    def read_tables(self, lab: LabPart, text: str) -> None:
         """Read the tables of jitter that a lab file names, into the lab file's models."""
+        if "table" not in text:  # looking at every link takes time, and few labs have one
+            return
         parts = {
             "link-defaults": lab.link_defaults,
             "links": lab.links,

@@ -29,6 +29,7 @@ from windtunnel.model.fault import (
     ProcessFault,
     VolumeFault,
 )
+from windtunnel.model.hook import NO_HOOKS, Hook
 from windtunnel.model.impairment import (
     CoDel,
     DelayTable,
@@ -75,6 +76,17 @@ def lab_to_yaml(spec: LabSpec) -> str:
     lab: Part = {"name": spec.name, "seed": spec.seed}
     if spec.stop_ns is not None:
         lab["stop"] = duration_text(spec.stop_ns)
+    if spec.limits.virtual_ns is not None:
+        lab["cell-timeout"] = duration_text(spec.limits.virtual_ns)
+    if spec.limits.host_s is not None:
+        lab["cell-timeout-host"] = duration_text(round(spec.limits.host_s * 1e9))
+    if spec.hooks != NO_HOOKS:
+        lab["hooks"] = {
+            "before_lab": [_hook(hook) for hook in spec.hooks.before_lab],
+            "before_cell": [_hook(hook) for hook in spec.hooks.before_cell],
+            "after_cell": [_hook(hook) for hook in spec.hooks.after_cell],
+            "after_lab": [_hook(hook) for hook in spec.hooks.after_lab],
+        }
     lab["memory"] = size_text(spec.memory_bytes)
     lab["clock"] = clock_text(spec.clock_ns)
     if spec.counters_ns != COUNTERS_NS:
@@ -109,6 +121,10 @@ def _node(node: NodeSpec) -> Part:
         part["env"] = dict(node.env)
     if node.exec:
         part["exec"] = [literal_command(command) for command in node.exec]
+    if node.hooks.before:
+        part["before"] = [_hook(hook) for hook in node.hooks.before]
+    if node.hooks.after:
+        part["after"] = [_hook(hook) for hook in node.hooks.after]
     if node.files:
         part["files"] = {file.path: _file(file) for file in node.files}
     if node.cpu != NOTHING_SAID:
@@ -121,6 +137,21 @@ def _node(node: NodeSpec) -> Part:
         part["kernel-words"] = list(node.kernel_words)
     if node.volumes:
         part["volumes"] = {volume.name: _volume(volume) for volume in node.volumes}
+    return part
+
+
+def _hook(hook: Hook) -> Part:
+    part: Part = {}
+    if hook.command:
+        part["cmd"] = literal_command(hook.command)
+    if hook.host:
+        part["host"] = hook.host
+    if hook.python:
+        part["python"] = hook.python
+    part["name"] = hook.name
+    part["limit"] = duration_text(round(hook.limit_host_s * 1e9))
+    if hook.keep:
+        part["on_error"] = "keep"
     return part
 
 

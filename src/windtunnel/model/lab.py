@@ -15,6 +15,14 @@ from typing import Any
 
 from windtunnel.model.cpu import NOTHING_SAID, CpuSpec
 from windtunnel.model.fault import Fault
+from windtunnel.model.hook import (
+    NO_HOOKS,
+    NO_LIMITS,
+    NO_NODE_HOOKS,
+    LabHooks,
+    Limits,
+    NodeHooks,
+)
 from windtunnel.model.impairment import Impairment
 
 
@@ -270,6 +278,7 @@ class NodeSpec:
         memory_bytes: of its own kernel; None is `OWN_MEMORY_BYTES`.
         kernel_words: further words for its own kernel's command line.
         volumes: its block devices; only with a kernel of its own.
+        hooks: what is done around it.
     """
 
     name: str
@@ -283,6 +292,7 @@ class NodeSpec:
     memory_bytes: int | None = None
     kernel_words: tuple[str, ...] = ()
     volumes: tuple[VolumeSpec, ...] = ()
+    hooks: NodeHooks = NO_NODE_HOOKS
 
 
 COUNTERS_NS = 120_000_000_000
@@ -312,6 +322,8 @@ class LabSpec:
         counters_ns: how often what interfaces and processes have used is sampled, and
             at the end too; `COUNTERS_AT_END` is only then, None is never. A lab
             without `stop_ns` samples at its end.
+        hooks: what a runner does around it on the host.
+        limits: how long a run may take.
     """
 
     name: str
@@ -329,4 +341,6 @@ class LabSpec:
     faults: tuple[Fault, ...] = ()
     root: str = "/"
     counters_ns: int | None = COUNTERS_NS
+    hooks: LabHooks = NO_HOOKS
+    limits: Limits = NO_LIMITS
     source: str = field(default="", compare=False)

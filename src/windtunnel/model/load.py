@@ -19,10 +19,12 @@ from windtunnel.model.addressing import wire
 from windtunnel.model.check import PROBLEMS_MAX, find_problems
 from windtunnel.model.contents import Contents, ListDirectory, Read
 from windtunnel.model.faultplan import make_faults
+from windtunnel.model.hook import Hook, Limits, NodeHooks, hook_name
 from windtunnel.model.lab import LabSpec, LinkSpec, NetworkSpec, NodeSpec, VolumeSpec
 from windtunnel.model.locate import Origins
 from windtunnel.model.merge import Settings, merge_nodes
 from windtunnel.model.problem import Path, Problem
+from windtunnel.model.references import PARAMETER_KEYS
 from windtunnel.model.schema import LabPart
 from windtunnel.model.shape import read_shape
 from windtunnel.model.templates import InterfaceView, LabView, NodeView, Scope
@@ -38,6 +40,7 @@ def load_lab(
     list_directory: ListDirectory,
     seed: int | None = None,
     stop_ns: int | None = None,
+    params: Mapping[str, str] | None = None,
 ) -> LabSpec:
     """Read a lab file.
 
@@ -47,25 +50,24 @@ def load_lab(
         read: returns the bytes of a file that the lab file names. Paths come as
             they are written there ("./h1/x" as "h1/x"): relative ones are
             relative to the lab file. Raises OSError.
-        list_directory: returns the paths of all regular files below a directory,
-            relative to it, with "/" between their parts. Raises OSError.
+        list_directory: returns the paths of all regular files below a directory, from there.
         seed: used instead of the file's, 0 to 2**64 - 1.
         stop_ns: used instead of the file's.
+        params: of the cell, for a lab with parameters.
 
     Returns:
         The lab, complete and checked; its `source` is `text`.
 
     Raises:
-        LabFileErrors: everything that is wrong (the first hundred), each with
-            file, line and column.
-        LabFileError: the text is not YAML.
+        LabFileErrors: everything that is wrong (the first hundred), with its place.
+        LabFileError: the text is not YAML, refers to an unknown parameter, or has
+            parameters and `params` is None.
     """
-    document = parse_yaml(text, file=file)
+    document = _document(text, file, params)
     lab = _shape(document, seed=seed, stop=stop_ns)
     problems: list[Problem] = []
     contents = Contents(document, read, list_directory, problems)
-    if "table" in text:  # looking at every link takes time, and few labs have one
-        contents.read_tables(lab)
+    contents.read_tables(lab, text)
     settings = merge_nodes(lab, problems)
     links, networks = _wire(lab, document, problems)
     scope = _scope(lab, settings, links, networks)
@@ -89,6 +91,8 @@ def load_lab(
         captures=actions.make_captures(lab),
         root=lab.root,
         counters_ns=lab.counters,
+        hooks=lab.hooks.hooks(),
+        limits=_limits(lab),
         source=text,
     )
     faults, fault_paths = make_faults(lab, spec, document.where, problems)
@@ -98,6 +102,25 @@ def load_lab(
     )
     _raise_all(spec, problems, origins)
     return spec
+
+
+def _limits(lab: LabPart) -> Limits:
+    host_ns = lab.cell_timeout_host
+    return Limits(lab.cell_timeout, None if host_ns is None else host_ns / 1e9)
+
+
+def _document(text: str, file: str, params: Mapping[str, str] | None) -> Document:
+    document = parse_yaml(text, file=file, params=params)
+    root = document.root.children
+    for key in PARAMETER_KEYS:
+        if params is None and isinstance(root, dict) and key in root:
+            raise LabFileError(
+                "this lab has parameters, so it is several labs",
+                where=document.where((key,), key=True),
+                hint=f"'windtunnel matrix list {document.file}' lists its cells, and "
+                "'windtunnel run' runs them",
+            )
+    return document
 
 
 def _renderer(scope: Scope, document: Document, problems: list[Problem]) -> actions.RenderCommand:
@@ -187,9 +210,21 @@ def _nodes(
                     VolumeSpec(volume, part.path, part.size, part.filesystem, part.latency)
                     for volume, part in merged.volumes.items()
                 ),
+                hooks=NodeHooks(
+                    before=tuple(merged.before),
+                    after=tuple(
+                        _rendered(hook, render(hook.command, name, (*path, "cmd")))
+                        for hook, path in merged.after
+                    ),
+                ),
             )
         )
     return tuple(nodes), origins
+
+
+def _rendered(hook: Hook, command: str) -> Hook:
+    named = hook.name if hook.name != hook_name(hook.command) else hook_name(command)
+    return replace(hook, command=command, name=named) if command else hook
 
 
 # All that is wrong, in the order of the file; the same thing found twice (by a

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from windtunnel.model.cpu import NOTHING_SAID, CpuSpec
+from windtunnel.model.hook import Hook
 from windtunnel.model.nearmiss import hint_for
 from windtunnel.model.problem import Path, Problem
 from windtunnel.model.programschema import FilePart, ProcessPart
@@ -43,6 +44,8 @@ class Settings:
     sysctls: dict[str, str] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)
     exec: list[tuple[str, Path]] = field(default_factory=list)
+    before: list[Hook] = field(default_factory=list)
+    after: list[tuple[Hook, Path]] = field(default_factory=list)
     files: list[tuple[str, FilePart, Path]] = field(default_factory=list)
     run: list[tuple[ProcessPart, Path]] = field(default_factory=list)
     vars: dict[str, Any] = field(default_factory=dict)
@@ -58,6 +61,8 @@ class Settings:
         self.sysctls.update(body.sysctls)
         self.env.update(body.env)
         self.exec += [(text, (*path, "exec", i)) for i, text in enumerate(body.exec)]
+        self.before += [part.hook() for part in body.before]
+        self.after += [(part.after(), (*path, "after", i)) for i, part in enumerate(body.after)]
         self.files += [(name, part, (*path, "files", name)) for name, part in body.files.items()]
         self.run += [(part, (*path, "run", i)) for i, part in enumerate(body.run)]
         self.vars = _merged(self.vars, body.vars)
@@ -82,6 +87,8 @@ class Settings:
             sysctls=dict(self.sysctls),
             env=dict(self.env),
             exec=list(self.exec),
+            before=list(self.before),
+            after=list(self.after),
             files=list(self.files),
             run=list(self.run),
             vars=self.vars,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, WithJsonSchema, model_validator
 
 from windtunnel.model.fields import (
     Addressing,
@@ -30,6 +30,7 @@ from windtunnel.model.fields import (
     Word,
     refuse,
 )
+from windtunnel.model.hookschema import NO_HOOKS_PART, Before, HooksPart, NodeAfter
 from windtunnel.model.lab import COUNTERS_NS
 from windtunnel.model.linkschema import NO_IMPAIRMENT, ImpairmentPart
 from windtunnel.model.nearmiss import hint_for
@@ -85,6 +86,16 @@ class NodeBody(Part):
     exec: list[str] = Field(
         default=[],
         description="Shell command lines, run in order before time zero; may use {{ … }}.",
+    )
+    before: list[Before] = Field(
+        default=[],
+        description="On the host, before the kernel boots, in order; needs `run --hooks`.",
+    )
+    after: list[NodeAfter] = Field(
+        default=[],
+        description="When the lab has ended, whatever came of it: in the node, then on the host; "
+        "the last one first.",
+        examples=[["vtysh -c 'show ip route'"]],
     )
     files: Files = Field(
         default={},
@@ -583,6 +594,46 @@ Capture = Annotated[
 ]
 
 
+# What the values may be is checked by `windtunnel.model.params`, which needs their text.
+_SCALAR = {"type": ["string", "number", "boolean"]}
+Axes = Annotated[
+    dict[str, Any],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"},
+            "additionalProperties": {
+                "anyOf": [
+                    {"type": "array", "items": _SCALAR, "minItems": 1},
+                    {
+                        "type": "object",
+                        "minProperties": 1,
+                        "additionalProperties": {
+                            "anyOf": [
+                                _SCALAR,
+                                {"type": "object", "additionalProperties": _SCALAR},
+                            ]
+                        },
+                    },
+                ]
+            },
+        }
+    ),
+]
+Rule = Annotated[
+    dict[str, Any],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": {
+                "anyOf": [_SCALAR, {"type": "array", "items": _SCALAR, "minItems": 1}]
+            },
+        }
+    ),
+]
+
+
 class LabPart(Part):
     """A lab: machines, links, and what happens to them."""
 
@@ -590,6 +641,41 @@ class LabPart(Part):
     seed: int = Field(default=0, description="Every random choice derives from it.", examples=[42])
     stop: Duration | None = Field(
         default=None, description="Virtual time at which the lab ends; nothing: when all is done."
+    )
+    params: Axes = Field(
+        default={},
+        description="Each combination is a cell of its own; ${loss} stands for its value.",
+        examples=[{"loss": ["0%", "1%"], "cc": ["cubic", "bbr"]}],
+    )
+    exclude: list[Rule] = Field(
+        default=[],
+        description="Combinations that are left out.",
+        examples=[[{"loss": "1%", "cc": "bbr"}]],
+    )
+    include: list[Rule] = Field(
+        default=[],
+        description="Combinations besides; their values need not be in `params`.",
+        examples=[[{"loss": "20%", "cc": ["cubic", "bbr"]}]],
+    )
+    matrix: str | None = Field(
+        default=None,
+        description="Instead of `params`: a file of Cartesian configuration; each variant is a "
+        "cell, ${key} stands for its keys.",
+        examples=["tests.cfg"],
+    )
+    cell_timeout: Duration | None = Field(
+        default=None,
+        alias="cell-timeout",
+        description="Virtual time that a run may take; then it ends with the state timeout.",
+    )
+    cell_timeout_host: Duration | None = Field(
+        default=None,
+        alias="cell-timeout-host",
+        description="The same in host time, with its hooks; depends on the machine.",
+    )
+    hooks: HooksPart = Field(
+        default_factory=lambda: NO_HOOKS_PART,
+        description="What is done on the host around the lab and its cells.",
     )
     memory: Size = Field(default=1 << 30, description="Of the shared kernel.")
     clock: Clock = Field(
@@ -629,7 +715,7 @@ class LabPart(Part):
 
 
 def json_schema() -> JsonSchema:
-    """Make the JSON Schema of a lab file, as shipped in `lab.schema.json`."""
+    """Make the JSON Schema of a lab file without parameters; editors get `editor_schema`."""
     schema = LabPart.model_json_schema(by_alias=True)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -12,13 +12,14 @@ Source: https://yaml.org/spec/1.2.2/, sections 10.3.2 (core schema) and 3.2.1.3.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from windtunnel.errors import LabFileError, Where
+from windtunnel.model.references import PARAMETER_KEYS, SHELL_KEYS, UnknownReferenceError, fill
 
 # 10,000 nodes with links take 2 MB; more than this is not written by people.
 TEXT_CHARACTERS_MAX = 16 << 20
@@ -49,6 +50,7 @@ class Marked:
         keys: line and column of each key of a dict that is written there (not
             of merged ones).
         size: how many values this is, aliases counted as often as they are used.
+        text: of a scalar, as it is written, without quotes.
     """
 
     value: Any
@@ -57,6 +59,7 @@ class Marked:
     children: dict[str, Marked] | list[Marked] | None = None
     keys: dict[str, tuple[int, int]] | None = None
     size: int = 1
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +104,18 @@ class Document:
         return node is not None
 
 
-def parse_yaml(text: str, *, file: str) -> Document:
+def parse_yaml(text: str, *, file: str, params: Mapping[str, str] | None = None) -> Document:
     """Read one YAML document.
 
     Args:
         text: the whole file.
         file: its name, for messages.
+        params: replaces `${key}` in scalars, see `windtunnel.model.references`;
+            None leaves them alone.
 
     Raises:
-        LabFileError: a syntax error, a duplicate key, a limit passed; `where`
-            is the place.
+        LabFileError: a syntax error, a duplicate key, an unknown parameter, a
+            limit passed; `where` is the place.
     """
     if len(text) > TEXT_CHARACTERS_MAX:
         raise LabFileError(
@@ -119,7 +124,7 @@ def parse_yaml(text: str, *, file: str) -> Document:
             hint="move large contents into files of their own (files: … source:)",
         )
     try:
-        return Document(_Composer(text, file).compose(), file)
+        return Document(_Composer(text, file, params).compose(), file)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = Where(file, mark.line + 1, mark.column + 1) if mark else Where(file)
@@ -127,7 +132,7 @@ def parse_yaml(text: str, *, file: str) -> Document:
         raise LabFileError(
             f"not YAML: {problem}",
             where=where,
-            hint="look at the indentation, and at quotes and brackets that are left open",
+            hint=_syntax_hint(text, where.line),
         ) from error
     except (yaml.YAMLError, UnicodeError) as error:
         raise LabFileError(
@@ -135,11 +140,22 @@ def parse_yaml(text: str, *, file: str) -> Document:
         ) from error
 
 
+# A "${x}" without quotes between brackets is the likeliest mistake of a lab with parameters.
+def _syntax_hint(text: str, line: int) -> str:
+    lines = text.splitlines()
+    if 1 <= line <= len(lines) and "${" in lines[line - 1]:
+        return "between { } and [ ] a reference needs quotes: '\"${key}\"'"
+    return "look at the indentation, and at quotes and brackets that are left open"
+
+
 class _Composer:
     """Build the tree from the parser's events."""
 
-    def __init__(self, text: str, file: str) -> None:
+    def __init__(self, text: str, file: str, params: Mapping[str, str] | None) -> None:
         self._events: Iterator[Any] = iter(yaml.parse(text, Loader=_LOADER))
+        self._text = text
+        self._params = params
+        self._shell = False  # whether what is read now may be a shell's
         self._file = file
         self._anchors: dict[str, Marked | None] = {}
         self._aliased = 0
@@ -201,13 +217,37 @@ class _Composer:
     def _scalar(self, event: Any) -> Marked:
         mark = event.start_mark
         tag = self._tag(event)
+        text = self._filled(event)
         if tag is not None:
-            value = self._tagged(event, tag)
+            value = self._tagged(event, text, tag)
         elif not event.style:  # plain; the C parser says "", the Python one None
-            value = _core_scalar(event.value)
+            value = _core_scalar(text)
         else:
-            value = event.value
-        return Marked(value, mark.line + 1, mark.column + 1)
+            value = text
+        return Marked(value, mark.line + 1, mark.column + 1, text=text)
+
+    # What is put in is text of this scalar, and its type is that of the whole.
+    def _filled(self, event: Any) -> str:
+        text: str = event.value
+        if self._params is None or "${" not in text:
+            return text
+        try:
+            return fill(text, self._params, shell=self._shell)
+        except UnknownReferenceError as error:
+            where = self._where_in(event, error.text)
+            raise LabFileError(error.message, where=where, hint=error.hint) from error
+
+    # The place of a text inside a scalar; the scalar's own when escapes hide it.
+    def _where_in(self, event: Any, text: str) -> Where:
+        begin = event.start_mark.index
+        at = self._text.find(text, begin, event.end_mark.index)
+        if at < 0:
+            return self._where(event)
+        line = self._text.count("\n", begin, at)
+        column = (
+            at - self._text.rfind("\n", 0, at) if line else event.start_mark.column + 1 + at - begin
+        )
+        return Where(self._file, event.start_mark.line + 1 + line, column)
 
     def _tag(self, event: Any) -> str | None:
         if event.tag in (None, "!"):
@@ -217,10 +257,10 @@ class _Composer:
             raise self._error(f"unknown tag {event.tag!r}", event, "leave it out")
         return tag
 
-    def _tagged(self, event: Any, tag: str) -> Any:
+    def _tagged(self, event: Any, text: str, tag: str) -> Any:
         if tag == "str":
-            return event.value
-        value = _core_scalar(event.value)
+            return text
+        value = _core_scalar(text)
         types: dict[str, Any] = {
             "int": int,
             "float": (int, float),
@@ -228,7 +268,7 @@ class _Composer:
             "null": type(None),
         }
         if tag not in types or not isinstance(value, types[tag]):
-            raise self._error(f"{event.value!r} is not a !!{tag}", event)
+            raise self._error(f"{text!r} is not a !!{tag}", event)
         return float(value) if tag == "float" else value
 
     def _sequence(self, event: Any, depth: int) -> Marked:
@@ -249,8 +289,8 @@ class _Composer:
         merges: list[tuple[Any, Marked]] = []
         while not isinstance(item := next(self._events), yaml.MappingEndEvent):
             key = self._key(item)
-            value = self._value(next(self._events), depth + 1)
-            if key == "<<" and not item.style:
+            value = self._below(key, depth)
+            if item.value == "<<" and not item.style:
                 merges.append((item, value))
                 continue
             if key in children:
@@ -268,12 +308,21 @@ class _Composer:
         values = {key: child.value for key, child in children.items()}
         return Marked(values, mark.line + 1, mark.column + 1, children, keys, size)
 
+    # The value of a key, in which it depends on the key what is replaced.
+    def _below(self, key: str, depth: int) -> Marked:
+        before = (self._params, self._shell)
+        if not depth and key in PARAMETER_KEYS:
+            self._params = None
+        self._shell = self._shell or key in SHELL_KEYS
+        value = self._value(next(self._events), depth + 1)
+        self._params, self._shell = before
+        return value
+
     def _key(self, event: Any) -> str:
         if isinstance(event, yaml.ScalarEvent):
             if event.anchor is not None:
                 self._anchors[event.anchor] = self._scalar(event)
-            key: str = event.value
-            return key
+            return self._filled(event)
         raise self._error("a key must be plain text", event, "is a '{' or '[' one too many?")
 
     # `<<: *a` or `<<: [*a, *b]`: keys that are not there yet; earlier ones win.

@@ -2,6 +2,12 @@
 """Where what lies in a run's folder, and what its writer and its readers share.
 
 runs/<lab>/latest            symlink to the newest number
+runs/<lab>/<number>/         of a lab with parameters: the results of its cells
+  results.json               see `results.ResultsWriter`
+  cells.jsonl                one try of a cell a line: `CellResult.to_json`
+  lab-source.yaml            the lab file as the user wrote it
+  cells/<cell>/              the run of a cell, as below; further tries in <cell>~2, <cell>~3 …
+  hooks/…                    what hooks printed
 runs/<lab>/<number>/         0001, 0002 …
   manifest.json              see `RunWriter`; all that the host decides is in here
   lab.yaml                   the lab as it was run, flattened
@@ -19,13 +25,15 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from windtunnel.errors import HostError
+from windtunnel.errors import HostError, UsageError
 
 MANIFEST = "manifest.json"
 LAB = "lab.yaml"
@@ -37,6 +45,10 @@ GRANTS = "grants.log"
 PROCESSES = "processes.json"
 FILES = "files"
 LATEST = "latest"
+RESULTS = "results.json"
+CELL_LINES = "cells.jsonl"
+CELLS = "cells"
+HOOKS = "hooks"
 
 STDOUT_SUFFIX = ".stdout"
 STDERR_SUFFIX = ".stderr"
@@ -52,7 +64,8 @@ _DIGEST_CHARACTERS = 16
 # What a name may not keep: all but visible ASCII and the space, and "/" and "%".
 _ESCAPED = re.compile(rb"[^ -~]|[/%]")
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What says that nothing more can be written, and that what follows will not fit either."""
 
 
 def file_name(name: str) -> str:
@@ -76,6 +89,19 @@ def name_of_file(file: str) -> str:
     """Undo `file_name`, for people; a very long name stays cut."""
     raw = re.sub(rb"%([0-9A-F]{2})", lambda match: bytes.fromhex(match[1].decode()), file.encode())
     return "" if file == "%" else raw.decode("utf-8", "replace")
+
+
+_ATTEMPT = re.compile(r"~(\d+)$")
+
+
+def cell_folder_name(cell: str, attempt: int = 1) -> str:
+    """Turn the name of a cell, and which try of it this is, into the name of a folder.
+
+    "cc=bbr", "cc=bbr~2", "cc=bbr~3". Where a cell's own name ends in such a way,
+    its "~" is escaped, so that no try of one cell is in the folder of another.
+    """
+    name = _ATTEMPT.sub(r"%7E\1", file_name(cell))
+    return name if attempt == 1 else f"{name}~{attempt}"
 
 
 def free_bytes(path: Path) -> int:
@@ -104,7 +130,7 @@ def host_errors(folder: Path, doing: str, *, hint: str = WRITE_HINT) -> Iterator
 
 
 def _host_error(folder: Path, doing: str, error: OSError, hint: str) -> HostError:
-    if error.errno not in _FULL:
+    if error.errno not in FULL:
         return HostError(
             f"cannot {doing} in {folder}: {error.strerror or error}",
             hint=hint,
@@ -152,3 +178,76 @@ def boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
         return ""
+
+
+# ---- writing, for both who write folders ----
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write all of `data`: write(2) may take a part, for one when the disk is all but full."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def json_bytes(value: Any) -> bytes:
+    """Write JSON values as the text of a file, for people too."""
+    return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()
+
+
+def lab_folder(base: Path, lab: str) -> Path:
+    """Give the folder of all runs of a lab, absolute; symlinks in it stay as they are.
+
+    Raises:
+        UsageError: the lab's name cannot be a folder.
+    """
+    if lab in ("", ".", "..", LATEST) or "/" in lab or "\0" in lab:
+        raise UsageError(f"{lab!r} cannot name a folder of runs", hint="give the lab a name")
+    return Path(os.path.abspath(base)) / lab  # noqa: PTH100 - it would follow symlinks
+
+
+def next_number(labs_folder: Path) -> Path:
+    """Make the next numbered folder; two who do so at once get two numbers."""
+    # mkdir is atomic: who loses the race takes the next number.
+    used = [int(entry.name) for entry in labs_folder.iterdir() if entry.name.isdecimal()]
+    number = max(used, default=0) + 1
+    while True:
+        path = labs_folder / f"{number:04d}"
+        try:
+            path.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return path
+
+
+def point_latest_to(path: Path) -> None:
+    """Make "latest" beside a numbered folder a symlink to it."""
+    # A symlink cannot be changed, only replaced. The new one is made inside the
+    # run's folder, where nobody else makes one.
+    latest = path.parent / LATEST
+    new = path / f".{LATEST}"
+    new.symlink_to(path.name)
+    try:
+        new.replace(latest)
+    except IsADirectoryError:  # the user's own folder: leave it
+        new.unlink()
+
+
+def writer_facts() -> dict[str, Any]:
+    """Name the present process so that `is_alive` can say later whether it still lives."""
+    return {
+        "pid": os.getpid(),
+        "start_ticks": process_start_ticks(os.getpid()),
+        "boot_id": boot_id(),
+    }
+
+
+def is_alive(writer: Any) -> bool:
+    """Say whether the process that `writer_facts` named still lives."""
+    if not isinstance(writer, dict) or not isinstance(writer.get("pid"), int):
+        return False
+    if writer.get("boot_id") != boot_id():
+        return False
+    start_ticks = process_start_ticks(writer["pid"])
+    return start_ticks is not None and start_ticks == writer.get("start_ticks")

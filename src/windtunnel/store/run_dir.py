@@ -9,7 +9,6 @@ followed. `layout` draws the folder; `run_reader` reads it.
 
 from __future__ import annotations
 
-import json
 import os
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -35,7 +34,7 @@ __all__ = [
     "processes_from_events",
 ]
 
-FINISHED_STATES = ("passed", "failed", "error", "killed", "interrupted")
+FINISHED_STATES = ("passed", "failed", "error", "timeout", "killed", "interrupted")
 
 # Open files of outputs and captures; the least recently written is closed. Far below the
 # usual limit of 1024, far above the number of processes that talk at one time.
@@ -104,18 +103,16 @@ class RunWriter:
             UsageError: the lab's name cannot be a folder.
             HostError: the folder cannot be made or written.
         """
-        if lab in ("", ".", "..", layout.LATEST) or "/" in lab or "\0" in lab:
-            raise UsageError(f"{lab!r} cannot name a folder of runs", hint="give the lab a name")
-        labs_folder = Path(os.path.abspath(base)) / lab  # noqa: PTH100 symlinks stay as they are
+        labs_folder = layout.lab_folder(base, lab)
         with host_errors(labs_folder, "make a folder for the run"):
             labs_folder.mkdir(parents=True, exist_ok=True)
             _sweep(labs_folder)
-            path = _next_number(labs_folder)
+            path = layout.next_number(labs_folder)
         writer = cls.create_at(
             path, lab=lab, lab_text=lab_text, source_text=source_text, manifest=manifest
         )
         with host_errors(labs_folder, "point 'latest' to the run"):
-            _point_latest_to(path)
+            layout.point_latest_to(path)
         return writer
 
     @classmethod
@@ -150,16 +147,12 @@ class RunWriter:
             "lab": lab,
             **manifest,
             "state": "running",
-            "writer": {
-                "pid": os.getpid(),
-                "start_ticks": layout.process_start_ticks(os.getpid()),
-                "boot_id": layout.boot_id(),
-            },
+            "writer": layout.writer_facts(),
         }
         try:
             with host_errors(path, "begin the record"):
                 # The manifest is before the reserve, so that `_sweep` finds who owns the reserve.
-                writer._replace_file(layout.MANIFEST, _json_bytes(writer._manifest))
+                writer._replace_file(layout.MANIFEST, layout.json_bytes(writer._manifest))
                 writer._reserve()
                 writer._replace_file(layout.LAB, lab_text.encode())
                 if source_text is not None:
@@ -212,7 +205,7 @@ class RunWriter:
         with host_errors(self.path, f"write {layout.EVENTS}"):
             size_bytes = os.fstat(self._events_fd).st_size
             try:
-                _write_all(self._events_fd, line)
+                layout.write_all(self._events_fd, line)
             except OSError:
                 # Half a line in the middle would spoil the log, should it go on.
                 os.ftruncate(self._events_fd, size_bytes)
@@ -260,9 +253,9 @@ class RunWriter:
         table = {"processes": [record.to_json() for record in self._processes.records()]}
         with host_errors(self.path, "write how the run ended"):
             self._remove(_RESERVE)
-            self._replace_file(layout.MANIFEST, _json_bytes(self._manifest))
+            self._replace_file(layout.MANIFEST, layout.json_bytes(self._manifest))
             self._finished = True
-            self._replace_file(layout.PROCESSES, _json_bytes(table))
+            self._replace_file(layout.PROCESSES, layout.json_bytes(table))
 
     def close(self) -> None:
         """Close all files. A run that was not finished gets state "error". May be called again."""
@@ -309,7 +302,7 @@ class RunWriter:
                 fd = self._open_to_append(parts)
             else:
                 self._open_files.move_to_end(parts)
-            _write_all(fd, data)
+            layout.write_all(fd, data)
 
     def _open_to_append(self, parts: tuple[str, ...]) -> int:
         if len(self._open_files) >= OPEN_FILES_MAX:
@@ -345,7 +338,7 @@ class RunWriter:
         self._remove(new)
         fd = os.open(new, _NEW_FILE, 0o644, dir_fd=self._folder_fd)
         try:
-            _write_all(fd, content)
+            layout.write_all(fd, content)
         except OSError:
             self._remove(new)
             raise
@@ -397,13 +390,13 @@ def keep_run(path: Path, base: Path, *, lab: str, repeat: str) -> Path:
     """
     labs_folder = Path(os.path.abspath(base)) / lab  # noqa: PTH100 symlinks stay as they are
     with host_errors(labs_folder, "keep the run"):
-        kept = _next_number(labs_folder)
+        kept = layout.next_number(labs_folder)
         path.replace(kept)
         manifest = {**RunReader(kept).manifest, "repeat": repeat}
         new = kept / f"{layout.MANIFEST}.new"
-        new.write_bytes(_json_bytes(manifest))
+        new.write_bytes(layout.json_bytes(manifest))
         new.replace(kept / layout.MANIFEST)
-        _point_latest_to(kept)
+        layout.point_latest_to(kept)
     return kept
 
 
@@ -441,46 +434,9 @@ def _sweep(labs_folder: Path) -> None:
                 left.unlink(missing_ok=True)
 
 
-def _next_number(labs_folder: Path) -> Path:
-    # mkdir is atomic: who loses the race takes the next number.
-    used = [int(entry.name) for entry in labs_folder.iterdir() if entry.name.isdecimal()]
-    number = max(used, default=0) + 1
-    while True:
-        path = labs_folder / f"{number:04d}"
-        try:
-            path.mkdir()
-        except FileExistsError:
-            number += 1
-        else:
-            return path
-
-
-def _point_latest_to(path: Path) -> None:
-    # A symlink cannot be changed, only replaced. The new one is made inside the
-    # run's folder, where nobody else makes one.
-    latest = path.parent / layout.LATEST
-    new = path / f".{layout.LATEST}"
-    new.symlink_to(path.name)
-    try:
-        new.replace(latest)
-    except IsADirectoryError:  # the user's own folder: leave it
-        new.unlink()
-
-
 def _open_folder(name: str, parent_fd: int) -> int:
     try:
         return os.open(name, _FOLDER, dir_fd=parent_fd)
     except FileNotFoundError:
         os.mkdir(name, 0o755, dir_fd=parent_fd)
         return os.open(name, _FOLDER, dir_fd=parent_fd)
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    # write(2) may take a part, for one when the disk is all but full.
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
-
-
-def _json_bytes(value: Any) -> bytes:
-    return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode()

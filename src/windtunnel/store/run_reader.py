@@ -15,7 +15,7 @@ from typing import Any
 
 from windtunnel.errors import ProtocolError, UsageError
 from windtunnel.model.event import Event
-from windtunnel.model.nearmiss import near_miss
+from windtunnel.model.nearmiss import hint_for, near_miss
 from windtunnel.store import layout
 from windtunnel.store.layout import host_errors
 from windtunnel.store.processes import ProcessRecord, processes_from_events
@@ -80,7 +80,7 @@ class RunReader:
         """How the run ended, or "running"; "killed" when its writer is gone without a word."""
         manifest = self.manifest
         state = manifest.get("state", "running")
-        if state == "running" and not _is_alive(manifest.get("writer", {})):
+        if state == "running" and not layout.is_alive(manifest.get("writer", {})):
             return "killed"
         return str(state)
 
@@ -178,14 +178,27 @@ def is_run(path: Path) -> bool:
     return (path / layout.EVENTS).is_file()
 
 
-def list_runs(base: Path) -> tuple[Path, ...]:
-    """Give the folders of all runs below `base`, by lab and number; none when it is missing."""
+def is_results(path: Path) -> bool:
+    """Say whether a runner has put the results of cells into this folder."""
+    return (path / layout.RESULTS).is_file()
+
+
+def list_records(base: Path) -> tuple[Path, ...]:
+    """Give the folders of all runs and results below `base`, by lab and number."""
     found = []
     if base.is_dir():
         for lab in sorted(base.iterdir()):
             if lab.is_dir() and not lab.is_symlink():
-                found += _runs_of(lab)
+                found += _records_of(lab)
     return tuple(found)
+
+
+def list_runs(base: Path) -> tuple[Path, ...]:
+    """Give the folders of all runs below `base`, by lab and number; none when it is missing.
+
+    The runs of cells, which lie in a folder of results, are not among them.
+    """
+    return tuple(path for path in list_records(base) if is_run(path))
 
 
 def find_run(name: str, base: Path) -> Path:
@@ -193,56 +206,105 @@ def find_run(name: str, base: Path) -> Path:
 
     Args:
         name: a folder, "latest" (of all labs), "LAB" or "LAB/latest" (the
-            newest of a lab), or "LAB/NUMBER" (zeros in front may be left out).
+            newest of a lab), "LAB/NUMBER" (zeros in front may be left out), or
+            "LAB/NUMBER/CELL" where that has the results of many cells.
         base: the folder of all runs.
 
     Raises:
         UsageError: there is no such run; offers the nearest.
     """
-    runs = list_runs(base)
-    if name == layout.LATEST and runs:
-        return max(runs, key=_began)
-    lab, _, number = name.partition("/")
-    of_lab = [run for run in runs if run.parent.name == lab]
+    record = find_record(name, base)
+    if is_run(record):
+        return record
+    cells = _cells_of(record)
+    # Of one cell there is nothing to choose.
+    if len(cells) == 1:
+        return record / layout.CELLS / cells[0]
+    shown = f"{record.parent.name}/{record.name}"
+    some = f", such as {shown}/{layout.name_of_file(cells[0])}" if cells else ""
+    raise UsageError(
+        f"{name!r} has the results of {len(cells)} cells, and a run of one of them is wanted",
+        hint=f"name it as LAB/NUMBER/CELL{some}; `windtunnel runs show {shown}` lists them",
+    )
+
+
+def find_record(name: str, base: Path) -> Path:
+    """Find the run, or the results of cells, that a person means.
+
+    Args:
+        name: as `find_run` takes it.
+        base: the folder of all runs.
+
+    Raises:
+        UsageError: there is nothing of that name; offers the nearest.
+    """
+    records = list_records(base)
+    if name == layout.LATEST and records:
+        return max(records, key=_began)
+    lab, _, rest = name.partition("/")
+    number, _, cell = rest.partition("/")
+    of_lab = [record for record in records if record.parent.name == lab]
+    found = _numbered(of_lab, number)
+    if found is not None and (not cell or is_results(found)):
+        return _cell_run(found, cell) if cell else found
+    # Last, so that a folder which happens to bear a lab's name is in nobody's way.
+    if name and (is_run(Path(name)) or is_results(Path(name))):
+        return Path(name)
+    raise UsageError(f"there is no run {name!r}", hint=_hint(name, of_lab, records, base))
+
+
+def _numbered(of_lab: list[Path], number: str) -> Path | None:
     if of_lab and number in ("", layout.LATEST):
         return of_lab[-1]
-    for run in of_lab:
-        if number.isdecimal() and int(run.name) == int(number):
-            return run
-    # Last, so that a folder which happens to bear a lab's name is in nobody's way.
-    if name and is_run(Path(name)):
-        return Path(name)
-    raise UsageError(f"there is no run {name!r}", hint=_hint(name, of_lab, runs, base))
+    for record in of_lab:
+        if number.isdecimal() and int(record.name) == int(number):
+            return record
+    return None
 
 
-def _hint(name: str, of_lab: list[Path], runs: tuple[Path, ...], base: Path) -> str:
+def _cell_run(results: Path, cell: str) -> Path:
+    folder = results / layout.CELLS
+    for name in (cell, layout.cell_folder_name(cell)):
+        if is_run(folder / name):
+            return folder / name
+    names = [layout.name_of_file(name) for name in _cells_of(results)]
+    raise UsageError(
+        f"no cell {cell!r} has a run in {results}", hint=hint_for(cell, names, what="cells")
+    )
+
+
+def _cells_of(results: Path) -> list[str]:
+    folder = results / layout.CELLS
+    if not folder.is_dir():
+        return []
+    return sorted(entry.name for entry in folder.iterdir() if is_run(entry))
+
+
+def _hint(name: str, of_lab: list[Path], records: tuple[Path, ...], base: Path) -> str:
     if of_lab:
         first, last = of_lab[0].name, of_lab[-1].name
         return f"the runs of {of_lab[0].parent.name!r} are {first} to {last}"
-    nearest = near_miss(name, [f"{run.parent.name}/{run.name}" for run in runs])
-    nearest = nearest or near_miss(name.partition("/")[0], [run.parent.name for run in runs])
+    nearest = near_miss(name, [f"{one.parent.name}/{one.name}" for one in records])
+    nearest = nearest or near_miss(name.partition("/")[0], [one.parent.name for one in records])
     if nearest:
         return f"did you mean {nearest!r}?"
-    return f"there are {len(runs)} runs in {base}; name one as LAB/NUMBER, or by its folder"
+    return f"there are {len(records)} runs in {base}; name one as LAB/NUMBER, or by its folder"
 
 
-def _runs_of(lab: Path) -> list[Path]:
-    runs = [run for run in lab.iterdir() if run.name.isdecimal() and is_run(run)]
-    return sorted(runs, key=lambda run: int(run.name))
+def _records_of(lab: Path) -> list[Path]:
+    records = [
+        entry
+        for entry in lab.iterdir()
+        if entry.name.isdecimal() and (is_run(entry) or is_results(entry))
+    ]
+    return sorted(records, key=lambda record: int(record.name))
 
 
-def _began(run: Path) -> tuple[int, str]:
-    # The lab is written once, when the run begins; its file's time is the host's.
-    try:
-        return (run / layout.LAB).stat().st_mtime_ns, str(run)
-    except OSError:
-        return 0, str(run)
-
-
-def _is_alive(writer: Any) -> bool:
-    if not isinstance(writer, dict) or not isinstance(writer.get("pid"), int):
-        return False
-    if writer.get("boot_id") != layout.boot_id():
-        return False
-    start_ticks = layout.process_start_ticks(writer["pid"])
-    return start_ticks is not None and start_ticks == writer.get("start_ticks")
+def _began(record: Path) -> tuple[int, str]:
+    # The lab is written once, when it begins; its file's time is the host's.
+    for name in (layout.LAB, layout.LAB_SOURCE):
+        try:
+            return (record / name).stat().st_mtime_ns, str(record)
+        except OSError:
+            continue
+    return 0, str(record)

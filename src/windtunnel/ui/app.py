@@ -22,6 +22,7 @@ from windtunnel.ui import (
     logs_command,
     matrix_commands,
     replay_command,
+    results_commands,
     run_command,
     runs_commands,
     search_command,
@@ -69,6 +70,7 @@ def build() -> typer.Typer:
     app.add_typer(matrix_commands.commands(), name="matrix")
     app.add_typer(kernel_commands.commands(), name="kernel")
     app.add_typer(runs_commands.commands(), name="runs")
+    app.add_typer(results_commands.commands(), name="results")
     app.command("doctor", epilog=doctor_command.EPILOG)(doctor_command.doctor)
     return app
 

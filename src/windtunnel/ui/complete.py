@@ -43,9 +43,9 @@ def _files(incomplete: str, suffixes: tuple[str, ...]) -> list[str]:
 
 def runs(incomplete: str) -> list[str]:
     """Offer the runs of the current directory as LAB/NUMBER."""
-    from windtunnel.store.run_reader import list_runs  # noqa: PLC0415 - only while completing
+    from windtunnel.store.run_reader import list_records  # noqa: PLC0415 - only while completing
 
-    names = ["latest", *(f"{run.parent.name}/{run.name}" for run in list_runs(Path("runs")))]
+    names = ["latest", *(f"{run.parent.name}/{run.name}" for run in list_records(Path("runs")))]
     return [name for name in names if name.startswith(incomplete)]
 
 

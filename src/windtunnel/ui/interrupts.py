@@ -23,8 +23,17 @@ def install() -> None:
         signal.signal(signal.SIGINT, _first)
 
 
+def install_for_all() -> None:
+    """Handle SIGTERM and SIGHUP in the same way: for a command that has much to put in order."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _first)
+
+
 def _first(_number: int, _frame: FrameType | None) -> None:
-    signal.signal(signal.SIGINT, _second)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == _first:
+            signal.signal(number, _second)
     raise KeyboardInterrupt
 
 

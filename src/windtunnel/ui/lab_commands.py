@@ -12,7 +12,7 @@ from windtunnel.errors import ExitStatus, LabFileError, LabFileErrors, UsageErro
 from windtunnel.model.lab import LabSpec
 from windtunnel.ui import complete, failures
 from windtunnel.ui.options import JsonOption, LabArgument, SeedOption, StopOption, examples
-from windtunnel.ui.run_command import read_lab
+from windtunnel.ui.run_command import check_seed, stop_time
 
 OutOption = Annotated[
     Path | None,
@@ -24,6 +24,15 @@ How to make an editor use it (any with the YAML language server):
   windtunnel lab schema > lab.schema.json
 and as the first line of a lab file:
   # yaml-language-server: $schema=./lab.schema.json"""
+
+
+CELLS_CHECKED_MAX = 1000
+"""Of so many cells each one is checked; of more, some that have every pair of values."""
+
+CellOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Which cell of a lab with parameters. Default: the first."),
+]
 
 
 def commands() -> typer.Typer:
@@ -66,14 +75,14 @@ def check(
         if documents and not documents[-1]["ok"] and not json:
             failures.say_on_stderr("")
         try:
-            spec = read_lab(file)
+            spec, cells = _checked(file)
         except LabFileError as error:
             wrong = True
             documents.append({"file": str(file), "ok": False, "errors": _errors(error)})
             if not json:
                 failures.print_error(error)
         else:
-            counts = _counts(spec)
+            counts = _counts(spec) | ({"cells": cells} if cells else {})
             documents.append({"file": str(file), "ok": True, "errors": [], **counts})
             if not json:
                 screen.out().print(f"{file}: ok: {_counts_text(counts)}")
@@ -82,9 +91,56 @@ def check(
     return ExitStatus.USAGE if wrong else ExitStatus.PASSED
 
 
+def _lab_of(
+    file: Path, cell: str | None, *, seed: int | None = None, stop: str | None = None
+) -> LabSpec:
+    """A lab, or one of its cells."""
+    from windtunnel.engine.cells import read_cells  # noqa: PLC0415 - slow to import
+
+    failures.remember_lab(file)
+    check_seed(seed)
+    cells = read_cells(file, seed=seed, stop_ns=stop_time(stop))
+    if cell is None:
+        cells.require_some()
+        chosen = next(iter(cells))
+        if cells.has_params:
+            failures.say_on_stderr(f"{file}: the cell {chosen.name}, of {cells.count()}")
+    else:
+        chosen = cells.named(cell)
+    return cells.spec(chosen)
+
+
+def _checked(file: Path) -> tuple[LabSpec, int]:
+    """The lab of the first cell, and how many cells there are; 0 for a lab without parameters.
+
+    Raises:
+        LabFileErrors: a cell is wrong.
+    """
+    from windtunnel.engine.cells import read_cells  # noqa: PLC0415 - slow to import
+
+    failures.remember_lab(file)
+    cells = read_cells(file)
+    cells.require_some()
+    count = cells.count()
+    looked_at = cells if count <= CELLS_CHECKED_MAX else cells.cover(2, 0)
+    if count > CELLS_CHECKED_MAX:
+        looked_at = list(looked_at)
+        failures.say_on_stderr(
+            f"{file}: of {count} cells these are checked that have every pair of values: "
+            f"{len(looked_at)}"
+        )
+    first: LabSpec | None = None
+    for cell in looked_at:
+        spec = cells.spec(cell)
+        first = first or spec
+    assert first is not None, "some are required"
+    return first, count if cells.has_params else 0
+
+
 def show(
     lab: LabArgument,
     *,
+    cell: CellOption = None,
     flat: Annotated[
         bool,
         typer.Option("--flat", help="As a lab file in which nothing is left to be worked out."),
@@ -103,7 +159,7 @@ def show(
     from windtunnel.ui import screen  # noqa: PLC0415
     from windtunnel.ui.lab_tables import print_lab  # noqa: PLC0415
 
-    spec = read_lab(lab, seed=seed, stop=stop)
+    spec = _lab_of(lab, cell, seed=seed, stop=stop)
     if json:
         from windtunnel.model.yamltree import parse_yaml  # noqa: PLC0415
 
@@ -114,11 +170,11 @@ def show(
         print_lab(spec)
 
 
-def graph(lab: LabArgument, *, output: OutOption = None) -> None:
+def graph(lab: LabArgument, *, cell: CellOption = None, output: OutOption = None) -> None:
     """Draw a lab's topology as SVG."""
     from windtunnel.model.graph import lab_to_svg  # noqa: PLC0415 - slow to import
 
-    _write(lab_to_svg(read_lab(lab)), output)
+    _write(lab_to_svg(_lab_of(lab, cell)), output)
 
 
 def import_(
@@ -152,10 +208,10 @@ def schema() -> None:
 
     With it an editor completes and checks lab files while you type.
     """
-    from windtunnel.model.schema import json_schema  # noqa: PLC0415 - slow to import
+    from windtunnel.model.editorschema import editor_schema  # noqa: PLC0415 - slow to import
     from windtunnel.ui import screen  # noqa: PLC0415
 
-    screen.print_json(json_schema())
+    screen.print_json(editor_schema())
 
 
 def _write(text: str, output: Path | None) -> None:

@@ -13,9 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from windtunnel.errors import UsageError
-from windtunnel.ui import complete, cover_command
+from windtunnel.ui import complete, cover_command, matrix_lab
 from windtunnel.ui.failures import say_on_stderr
-from windtunnel.ui.options import JsonOption, examples
+from windtunnel.ui.options import (
+    JsonOption,
+    NoOption,
+    OnlyOption,
+    ShardOption,
+    examples,
+    parse_shard,
+)
 
 if TYPE_CHECKING:
     from windtunnel.matrix.explain import Explanation
@@ -26,16 +33,10 @@ WARNINGS_SHOWN_MAX = 20
 FileArgument = Annotated[
     Path,
     typer.Argument(
-        metavar="FILE", help="A Cartesian configuration.", autocompletion=complete.matrices
+        metavar="FILE",
+        help="A Cartesian configuration, or a lab with parameters.",
+        autocompletion=complete.matrices,
     ),
-]
-OnlyOption = Annotated[
-    list[str] | None,
-    typer.Option(metavar="FILTER", help='Keep what matches: "a..b.c, d". May be given again.'),
-]
-NoOption = Annotated[
-    list[str] | None,
-    typer.Option("--no", metavar="FILTER", help="Drop what matches. May be given again."),
 ]
 DefaultsOption = Annotated[
     bool,
@@ -47,9 +48,6 @@ ExpandOption = Annotated[
 ]
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="A ${reference} to a key that is not set is an error.")
-]
-ShardOption = Annotated[
-    str | None, typer.Option(metavar="K/N", help="Only the K-th of N parts, K from 1.")
 ]
 SampleOption = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Only N of them, drawn by --seed.")
@@ -73,6 +71,7 @@ def commands() -> typer.Typer:
             "windtunnel matrix list tests.cfg --only 'linux..virtio' --no smp1",
             "windtunnel matrix list tests.cfg --shard 2/8",
             "windtunnel matrix list tests.cfg --sample 20 --seed 7",
+            "windtunnel matrix list lab.yaml --only cc=bbr",
         ),
     )(list_)
     add("count", epilog=examples("windtunnel matrix count tests.cfg --only linux"))(count)
@@ -104,6 +103,15 @@ def list_(
 
     They come one at a time, so a pipe can take the first ones of very many.
     """
+    if matrix_lab.is_lab(file):
+        cells = matrix_lab.chosen(matrix_lab.cells_of(file, only, no), shard, sample, seed)
+        if json:
+            _print_json_list(cells)
+        else:
+            write = _writer()
+            for cell in cells:
+                write(f"{cell['number']:6} {cell['name']}\n")
+        return
     matrix = _read(file, only, no, defaults=defaults, expand=expand, strict=strict)
     found = _selected(matrix, shard, sample, seed)
     if json:
@@ -126,7 +134,11 @@ def count(
     """Say how many variants there are, without listing them."""
     from windtunnel.ui import screen  # noqa: PLC0415 - slow to import
 
-    matrix = _read(file, only, no, defaults=defaults, expand=expand, strict=False)
+    matrix = (
+        matrix_lab.cells_of(file, only, no)
+        if matrix_lab.is_lab(file)
+        else _read(file, only, no, defaults=defaults, expand=expand, strict=False)
+    )
     number = matrix.count()
     if not number:
         say_on_stderr(f"warning: {matrix.why_empty()}")
@@ -153,6 +165,13 @@ def show(
 
     Where several have the name, all of them are shown.
     """
+    if matrix_lab.is_lab(file):
+        cell = matrix_lab.find(matrix_lab.cells_of(file, only, no), variant)
+        if json:
+            _print_json_list(iter([matrix_lab.document(cell)]))
+        else:
+            matrix_lab.write_cell(cell)
+        return
     matrix = _read(file, only, no, defaults=defaults, expand=expand, strict=strict)
     found: list[tuple[int | None, MatrixVariant]]
     if variant.isdecimal():
@@ -186,6 +205,15 @@ def explain(
     """Say which filters drop a variant, and which lines made its keys."""
     from windtunnel.ui import screen  # noqa: PLC0415 - slow to import
 
+    if matrix_lab.is_lab(file):
+        dropped = matrix_lab.cells_of(file, only, no).dropped_by(variant)
+        if json:
+            screen.print_json({"name": variant, "there": not dropped, "dropped_by": dropped})
+        else:
+            write = _writer()
+            write(f"cell {variant}: {'is dropped' if dropped else 'is there'}\n")
+            write("".join(f"  dropped by {one}\n" for one in dropped))
+        return
     matrix = _read(file, only, no, defaults=defaults, expand=expand, strict=False)
     found = matrix.explain(variant)
     if json:
@@ -248,10 +276,7 @@ def _selected(
     elif shard is None:
         found = enumerate(matrix.variants())
     else:
-        number, _, total = shard.partition("/")
-        if not (number.isdecimal() and total.isdecimal()):
-            raise UsageError(f"--shard {shard!r} is no part", hint="such as: --shard 2/8")
-        begin, variants = matrix.shard(int(number), int(total))
+        begin, variants = matrix.shard(*parse_shard(shard))
         return enumerate(variants, begin)
     first = next(found, None)
     if first is None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from windtunnel.errors import UsageError
 from windtunnel.ui import complete
 
 LabArgument = Annotated[
@@ -78,6 +79,17 @@ JsonOption = Annotated[
 QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", help="Only what went wrong, and the exit status.")
 ]
+OnlyOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FILTER", help='Keep what matches: "a..b.c, d". May be given again.'),
+]
+NoOption = Annotated[
+    list[str] | None,
+    typer.Option("--no", metavar="FILTER", help="Drop what matches. May be given again."),
+]
+ShardOption = Annotated[
+    str | None, typer.Option(metavar="K/N", help="Only the K-th of N parts, K from 1.")
+]
 
 RUNS = Path("runs")
 
@@ -91,3 +103,15 @@ def examples(*lines: str) -> str:
     title = "Example" if len(lines) == 1 else "Examples"
     # \b keeps the lines of a paragraph as they are
     return "\n".join(["\b", f"{title}:", *(f"  {line}" for line in lines)])
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Read what `--shard` says: "2/8".
+
+    Raises:
+        UsageError: it is no part.
+    """
+    number, _, total = text.partition("/")
+    if not (number.isdecimal() and total.isdecimal()):
+        raise UsageError(f"--shard {text!r} is no part", hint="such as: --shard 2/8")
+    return int(number), int(total)

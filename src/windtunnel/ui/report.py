@@ -136,7 +136,7 @@ def print_report(report: RunReport, *, finding: bool = True) -> None:
         )
     console.print()
     console.print(_verdict(report))
-    if finding and report.state == "error":
+    if finding and report.state in ("error", "timeout"):
         console.print(Text(report.finding, "red"))
     for name, value in _facts(report):
         console.print(f"{name:{_NAME_COLUMNS}}{value}")
@@ -201,14 +201,33 @@ def _verdict(report: RunReport) -> Text:
             )
         case "interrupted":
             return Text(f"interrupted at {time_text(report.end_ns)}", "bold yellow")
+        case "timeout":
+            return Text(f"not done after {time_text(report.end_ns)}", "bold red")
         case _:
             return Text(f"ended by an error at {time_text(report.end_ns)}", "bold red")
+
+
+def listed_run(report: RunReport) -> screen.Row:
+    """Give the line of a run in the list of all."""
+    return screen.Row(
+        (
+            f"{report.path.parent.name}/{report.path.name}",
+            state_text(report.state),
+            str(len(report.failures) or ""),
+            "",
+            "" if report.seed is None else str(report.seed),
+            time_text(report.end_ns),
+            "" if report.wall_host_s is None else f"{report.wall_host_s:.1f} s",
+        )
+    )
 
 
 _STATE_STYLES = {
     "passed": "green",
     "failed": "bold red",
     "error": "bold red",
+    "timeout": "bold red",
+    "lost": "bold red",
     "killed": "bold red",
     "interrupted": "yellow",
     "running": "yellow",

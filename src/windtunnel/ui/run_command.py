@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from windtunnel.errors import ExitStatus
+from windtunnel.errors import ExitStatus, LabFileError, UsageError
 from windtunnel.model.lab import LabSpec
 from windtunnel.ui import failures
 from windtunnel.ui.options import (
@@ -17,23 +17,118 @@ from windtunnel.ui.options import (
     JsonOption,
     KernelOption,
     LabArgument,
+    NoOption,
+    OnlyOption,
     ParallelOption,
     QuietOption,
     ReadOption,
     RunsOption,
     SeedOption,
+    ShardOption,
     StopOption,
     TrustOption,
     WatchdogOption,
     WritableOption,
     examples,
+    parse_shard,
 )
+
+if TYPE_CHECKING:
+    from windtunnel.engine.world import WorldOptions
 
 EPILOG = examples(
     "windtunnel run lab.yaml",
     "windtunnel run lab.yaml --seed 7 --output /tmp/seven",
     "windtunnel run lab.yaml --json | jq .state",
+    "# a lab with parameters: four cells at a time, each twice if it must be",
+    "windtunnel run matrix.yaml --jobs 4 --retries 1 --only cc=bbr",
+    "windtunnel run matrix.yaml --resume",
 )
+
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Record in this new folder instead of RUNS/LAB/NUMBER."),
+]
+JobsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs", "-j", min=1, metavar="N",
+        help="How many cells at the same time. Default: one for each processor.",
+    ),
+]  # fmt: skip
+CoverOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=6, metavar="T",
+        help="Only so many cells that every combination of T parameters is in one.",
+    ),
+]  # fmt: skip
+SampleOption = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Only N cells, drawn by --seed.")
+]
+RerunOption = Annotated[
+    bool, typer.Option("--rerun-failed", help="Only cells that have not passed last time.")
+]
+ResumeOption = Annotated[
+    bool,
+    typer.Option("--resume", help="Go on with results that were cut short; nothing is repeated."),
+]
+ResultsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Which results these two are about. Default: the lab's latest."
+    ),
+]
+FailFastOption = Annotated[
+    bool, typer.Option("--fail-fast", help="Begin no more cells when one has not passed.")
+]
+RetriesOption = Annotated[
+    int,
+    typer.Option(
+        min=0, metavar="N",
+        help="Try a cell that has not passed so often again. Every try is kept and shown. The "
+        "same seed gives the same result: this helps against the host alone.",
+    ),
+]  # fmt: skip
+TimeoutOption = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="Virtual time that a cell may take, such as '10 min'."),
+]
+HostTimeoutOption = Annotated[
+    float | None,
+    typer.Option(min=0.1, metavar="SECONDS", help="Host time that a cell may take."),
+]
+HooksOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--hooks/--no-hooks",
+        help="Run the lab's hooks on this machine, as you and not confined; or leave them out.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the command line says that is about cells."""
+
+    only: tuple[str, ...]
+    no: tuple[str, ...]
+    shard: str | None
+    cover: int | None
+    sample: int | None
+    rerun_failed: bool
+    resume: bool
+    results: str | None
+    fail_fast: bool
+    retries: int
+    cell_timeout: str | None
+    cell_timeout_host: float | None
+    hooks: bool | None
+
+    @property
+    def anything(self) -> bool:
+        """Whether it can only be meant for cells."""
+        return self != _Asked((), (), None, None, None, False, False, None, False, 0, *[None] * 3)
 
 
 def run(
@@ -42,11 +137,22 @@ def run(
     kernel: KernelOption = None,
     seed: SeedOption = None,
     stop: StopOption = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Record in this new folder instead of RUNS/LAB/NUMBER."),
-    ] = None,
+    output: OutputOption = None,
     runs: RunsOption = RUNS,
+    only: OnlyOption = None,
+    no: NoOption = None,
+    shard: ShardOption = None,
+    cover: CoverOption = None,
+    sample: SampleOption = None,
+    jobs: JobsOption = None,
+    rerun_failed: RerunOption = False,
+    resume: ResumeOption = False,
+    results: ResultsOption = None,
+    fail_fast: FailFastOption = False,
+    retries: RetriesOption = 0,
+    cell_timeout: TimeoutOption = None,
+    cell_timeout_host: HostTimeoutOption = None,
+    hooks: HooksOption = None,
     read: ReadOption = None,
     writable: WritableOption = None,
     trust_guest: TrustOption = False,
@@ -57,19 +163,23 @@ def run(
 ) -> int:
     """Run a lab in virtual time, and say what it found.
 
+    A lab with parameters is run once for each of its cells, several at a time.
+
     The exit status is 0 when all steps, checks and processes are as the lab
     expects; 1 when one is not; 2 for a wrong lab file or command; 3 when this
     machine lacks something; 4 when a guest was lost or stuck; 130 after Ctrl-C.
+    With cells: 1 when a check failed in any, 4 when none did but one was not
+    run to its end (an error, a timeout, a lost process).
     """
     # Imported here, so that other commands do not wait for it.
-    from windtunnel.engine.session import SessionRequest, run_session  # noqa: PLC0415
     from windtunnel.engine.world import WorldOptions  # noqa: PLC0415
-    from windtunnel.ui import screen  # noqa: PLC0415
     from windtunnel.ui.build_progress import kernel_to_boot  # noqa: PLC0415
-    from windtunnel.ui.progress import RunProgress  # noqa: PLC0415
-    from windtunnel.ui.report import print_report, read_report  # noqa: PLC0415
 
-    spec = read_lab(lab, seed=seed, stop=stop)
+    asked = _Asked(
+        tuple(only or ()), tuple(no or ()), shard, cover, sample, rerun_failed, resume, results,
+        fail_fast, retries, cell_timeout, cell_timeout_host, hooks,
+    )  # fmt: skip
+    spec = None if asked.anything else _single(lab, seed=seed, stop=stop)
     options = WorldOptions(
         kernel=kernel_to_boot(kernel, quiet=quiet),
         read=tuple(read or ()),
@@ -79,6 +189,39 @@ def run(
     )
     if watchdog is not None:
         options = replace(options, watchdog_host_s=watchdog)
+    if spec is not None:
+        return _run_once(spec, options, runs, output, json=json, quiet=quiet)
+    return _run_cells(
+        lab, asked, options, runs, output, seed=seed, stop=stop, jobs=jobs, json=json, quiet=quiet
+    )
+
+
+def _single(lab: Path, *, seed: int | None, stop: str | None) -> LabSpec | None:
+    """The lab, if it is one run and no more; None if it has cells, or hooks on the host."""
+    from windtunnel.engine.cells import read_cells  # noqa: PLC0415 - as above
+    from windtunnel.engine.hooks import host_hooks  # noqa: PLC0415
+
+    failures.remember_lab(lab)
+    if read_cells(lab).has_params:
+        return None
+    spec = read_lab(lab, seed=seed, stop=stop)
+    return None if host_hooks(spec) or spec.limits.host_s is not None else spec
+
+
+def _run_once(
+    spec: LabSpec,
+    options: WorldOptions,
+    runs: Path,
+    output: Path | None,
+    *,
+    json: bool,
+    quiet: bool,
+) -> int:
+    from windtunnel.engine.session import SessionRequest, run_session  # noqa: PLC0415 - as above
+    from windtunnel.ui import screen  # noqa: PLC0415
+    from windtunnel.ui.progress import RunProgress  # noqa: PLC0415
+    from windtunnel.ui.report import print_report, read_report  # noqa: PLC0415
+
     console = screen.err()
     console.quiet = quiet
     with RunProgress(console, lab=spec.name, stop_ns=spec.stop_ns) as progress:
@@ -104,6 +247,70 @@ def run(
     return ExitStatus.PASSED if session.state == "passed" else ExitStatus.FAILED
 
 
+def _run_cells(
+    lab: Path,
+    asked: _Asked,
+    options: WorldOptions,
+    runs: Path,
+    output: Path | None,
+    *,
+    seed: int | None,
+    stop: str | None,
+    jobs: int | None,
+    json: bool,
+    quiet: bool,
+) -> int:
+    import os  # noqa: PLC0415 - as above
+
+    from windtunnel.engine.cells import read_cells  # noqa: PLC0415
+    from windtunnel.engine.labresults import LabRequest  # noqa: PLC0415
+    from windtunnel.engine.selection import Selection  # noqa: PLC0415
+    from windtunnel.model.hook import Limits  # noqa: PLC0415
+    from windtunnel.ui.cells_command import (  # noqa: PLC0415
+        CellsRequest,
+        again_command,
+        run_cells,
+    )
+
+    failures.remember_lab(lab)
+    check_seed(seed)
+    selection = Selection(
+        only=asked.only,
+        no=asked.no,
+        shard=None if asked.shard is None else parse_shard(asked.shard),
+        cover=asked.cover,
+        sample=asked.sample,
+        seed=seed or 0,
+    )
+    timeout_ns = duration_option(asked.cell_timeout, "--cell-timeout")
+    request = LabRequest(
+        path=lab,
+        options=options,
+        selection=selection,
+        seed=seed,
+        stop_ns=stop_time(stop),
+        limits=Limits(timeout_ns, asked.cell_timeout_host),
+        base=runs,
+        output=output,
+        jobs=jobs or len(os.sched_getaffinity(0)),
+        retries=asked.retries,
+        fail_fast=asked.fail_fast,
+        hooks=asked.hooks,
+        command=again_command(lab, runs, trust_guest=options.trust_guest, hooks=asked.hooks),
+    )
+    return run_cells(
+        CellsRequest(
+            lab=request,
+            name=read_cells(lab).lab,
+            resume=asked.resume,
+            rerun_failed=asked.rerun_failed,
+            results=asked.results,
+            json=json,
+            quiet=quiet,
+        )
+    )
+
+
 def read_lab(path: Path, *, seed: int | None = None, stop: str | None = None) -> LabSpec:
     """Read a lab file; what the command line says comes before what the file says.
 
@@ -111,13 +318,21 @@ def read_lab(path: Path, *, seed: int | None = None, stop: str | None = None) ->
         LabFileErrors: it is wrong, or does not fit to the options.
         UsageError: `stop` is no time.
     """
-    from windtunnel.engine.labfile import read_spec  # noqa: PLC0415
-    from windtunnel.errors import UsageError  # noqa: PLC0415
+    from windtunnel.engine.labfile import read_spec  # noqa: PLC0415 - as above
 
     failures.remember_lab(path)
+    check_seed(seed)
+    return read_spec(path, seed=seed, stop_ns=stop_time(stop))
+
+
+def check_seed(seed: int | None) -> None:
+    """See that `--seed` is one.
+
+    Raises:
+        UsageError: it is too large, or less than 0.
+    """
     if seed is not None and not 0 <= seed < 1 << 64:
         raise UsageError(f"--seed {seed} is out of range", hint="a seed is 0 to 2^64 - 1")
-    return read_spec(path, seed=seed, stop_ns=stop_time(stop))
 
 
 def stop_time(text: str | None) -> int | None:
@@ -126,10 +341,18 @@ def stop_time(text: str | None) -> int | None:
     Raises:
         UsageError: it is no time.
     """
-    from windtunnel.errors import LabFileError, UsageError  # noqa: PLC0415
-    from windtunnel.model.units import parse_duration  # noqa: PLC0415
+    return duration_option(text, "--stop")
+
+
+def duration_option(text: str | None, option: str) -> int | None:
+    """Read an option that is a duration, in nanoseconds.
+
+    Raises:
+        UsageError: it is none.
+    """
+    from windtunnel.model.units import parse_duration  # noqa: PLC0415 - as above
 
     try:
         return None if text is None else parse_duration(text)
     except LabFileError as error:
-        raise UsageError(f"--stop: {error.message}", hint=error.hint) from error
+        raise UsageError(f"{option}: {error.message}", hint=error.hint) from error

@@ -21,35 +21,34 @@ def commands() -> typer.Typer:
 
 
 def list_(*, runs: RunsOption = RUNS, json: JsonOption = False) -> None:
-    """List all runs, and how each ended."""
-    # Imported here, so that other commands do not wait for it.
-    from windtunnel.store.run_reader import list_runs  # noqa: PLC0415
-    from windtunnel.ui import screen  # noqa: PLC0415
-    from windtunnel.ui.report import read_report, state_text  # noqa: PLC0415
+    """List all runs, and how each ended.
 
-    reports = [read_report(path) for path in list_runs(runs)]
+    The results of a lab with parameters are one of them; its cells are counted.
+    """
+    # Imported here, so that other commands do not wait for it.
+    from windtunnel.store.run_reader import is_results, list_records  # noqa: PLC0415
+    from windtunnel.ui import screen  # noqa: PLC0415
+    from windtunnel.ui.cells_report import listed_results  # noqa: PLC0415
+    from windtunnel.ui.report import listed_run, read_report  # noqa: PLC0415
+
+    records = list_records(runs)
     if json:
-        screen.print_json([report.to_json() for report in reports])
+        screen.print_json(
+            [
+                listed_results(path)[0] if is_results(path) else read_report(path).to_json()
+                for path in records
+            ]
+        )
         return
-    if not reports:
+    if not records:
         screen.out().print(f"no runs in {runs}")
         return
+    rows = [
+        listed_results(path)[1] if is_results(path) else listed_run(read_report(path))
+        for path in records
+    ]
     screen.print_table(
-        ("run", "state", "failed", "seed", "virtual", "host"),
-        [
-            screen.Row(
-                (
-                    f"{report.path.parent.name}/{report.path.name}",
-                    state_text(report.state),
-                    str(len(report.failures) or ""),
-                    "" if report.seed is None else str(report.seed),
-                    screen.time_text(report.end_ns),
-                    "" if report.wall_host_s is None else f"{report.wall_host_s:.1f} s",
-                )
-            )
-            for report in reports
-        ],
-        right=(2, 3, 4, 5),
+        ("run", "state", "failed", "cells", "seed", "virtual", "host"), rows, right=(2, 3, 4, 5, 6)
     )
 
 
@@ -58,11 +57,16 @@ def show(run: RunArgument, *, runs: RunsOption = RUNS, json: JsonOption = False)
 
     Also while it goes on, and when it was interrupted or killed.
     """
-    from windtunnel.store.run_reader import find_run  # noqa: PLC0415 - as above
+    from windtunnel.store.run_reader import find_record, is_results  # noqa: PLC0415 - as above
     from windtunnel.ui import screen  # noqa: PLC0415
+    from windtunnel.ui.cells_report import print_results, results_json  # noqa: PLC0415
     from windtunnel.ui.report import print_report, read_report  # noqa: PLC0415
 
-    report = read_report(find_run(run, runs))
+    path = find_record(run, runs)
+    if is_results(path):
+        screen.print_json(results_json(path)) if json else print_results(path)
+        return
+    report = read_report(path)
     if json:
         screen.print_json(report.to_json())
     else:

@@ -1,0 +1,345 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cells of a lab file's `params`: a product, less what is excluded, and some besides.
+
+The product is a matrix like any other (`windtunnel.matrix`), in which axes and
+values have numbers for names, so that nothing in a name means anything there.
+What is included besides stands behind it, one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from itertools import product
+from math import prod
+
+from windtunnel.engine.cell import LabCell
+from windtunnel.errors import LabFileError, UsageError, Where
+from windtunnel.matrix.cover import cover_space
+from windtunnel.matrix.matrix import Matrix
+from windtunnel.matrix.syntax import Filter, Label, Only, Statement, Variant, Variants
+from windtunnel.model.nearmiss import hint_for
+from windtunnel.model.params import ParamAxis, ParamRule, Params
+
+INCLUDED_MAX = 10_000
+"""So many cells may stand beside the product: each one is kept."""
+
+Labels = tuple[str, ...]
+"""What a cell has of each axis."""
+
+Pattern = dict[str, frozenset[str]]
+"""Which values of some axes a filter means; all of these axes must agree."""
+
+
+class ParamSpace:
+    """The cells of `params` that filters leave."""
+
+    def __init__(self, params: Params, *, only: Sequence[str], no: Sequence[str]) -> None:
+        """Read the filters; nothing is expanded.
+
+        Raises:
+            UsageError: a filter names what there is not.
+            LabFileError: too many cells are included.
+        """
+        self._axes = params.axes
+        self._product_size = prod(len(axis.values) for axis in self._axes)
+        self._numbers = [
+            {value.label: number for number, value in enumerate(axis.values)} for axis in self._axes
+        ]
+        self._all_included = self._include(params.include)
+        self._kept = [(text, self._pattern(text)) for text in only]
+        self._dropped = [(text, self._pattern(text)) for text in no]
+        self._exclude = params.exclude
+        self._matrix = Matrix([*self._statements(), *self._filters()])
+        self._product_count = self._matrix.count()
+        self._included = [
+            (number, labels)
+            for number, labels in enumerate(self._all_included)
+            if self._passes(labels)
+        ]
+
+    def count(self) -> int:
+        """How many cells there are."""
+        return self._product_count + len(self._included)
+
+    def at(self, position: int) -> LabCell:
+        """The cell at a position among those that the filters leave."""
+        if position < self._product_count:
+            return self._cell(self._labels(self._matrix.variant(position).params))
+        return self._besides(position - self._product_count)
+
+    def cells(self) -> Iterator[LabCell]:
+        """All of them, one at a time."""
+        for variant in self._matrix.variants():
+            yield self._cell(self._labels(variant.params))
+        yield from map(self._besides, range(len(self._included)))
+
+    def named(self, name: str) -> LabCell:
+        """The cell with a name, if the filters leave it.
+
+        Raises:
+            UsageError: there is none.
+        """
+        for number, (_, labels) in enumerate(self._included):
+            if self._name(labels) == name:
+                return self._besides(number)
+        read = self._read_name(name)
+        if read is not None:
+            wanted = tuple(
+                numbers.get(label, -1) for numbers, label in zip(self._numbers, read, strict=True)
+            )
+            if -1 not in wanted and wanted in self._matrix.cells():
+                return self._cell(read)
+        dropped = self.dropped_by(name)
+        raise UsageError(f"the cell {name!r} is dropped", hint=f"by {' and by '.join(dropped)}")
+
+    def dropped_by(self, name: str) -> list[str]:
+        """Which rules and filters drop the cell of a name; none: it is there.
+
+        Raises:
+            UsageError: no cell has this name.
+        """
+        labels = self._read_name(name)
+        if labels is None or not self._knows(labels):
+            self._pattern(name)  # names what is wrong with it
+            example = self._name(tuple(axis.values[0].label for axis in self._axes))
+            raise UsageError(f"there is no cell {name!r}", hint=f"names are such as {example!r}")
+        excluded = [
+            f"exclude, {rule.where}"
+            for rule in self._exclude
+            if labels not in self._all_included and self._agrees(labels, _pattern_of(rule))
+        ]
+        unmet = [f"--only {text!r}" for text, one in self._kept if not self._agrees(labels, one)]
+        met = [f"--no {text!r}" for text, one in self._dropped if self._agrees(labels, one)]
+        return excluded + unmet + met
+
+    def numbered(self, index: int) -> LabCell:
+        """The cell with an index.
+
+        Raises:
+            UsageError: there is none, or it is dropped.
+        """
+        for number, (place, _) in enumerate(self._included):
+            if self._product_size + place == index:
+                return self._besides(number)
+        if not 0 <= index < self._product_size:
+            raise UsageError(f"there is no cell number {index}", hint="numbers begin at 0")
+        labels = []
+        for axis in reversed(self._axes):
+            index, number = divmod(index, len(axis.values))
+            labels.append(axis.values[number].label)
+        return self.named(self._name(tuple(reversed(labels))))
+
+    def cover(self, strength: int, seed: int) -> list[LabCell]:
+        """Few cells that hold each combination of so many values; all that are included."""
+        strength = min(strength, len(self._axes))
+        rows = cover_space(self._matrix.cells(), strength, seed=seed)
+        found = [
+            self._cell(
+                tuple(
+                    axis.values[number].label for axis, number in zip(self._axes, row, strict=True)
+                )
+            )
+            for row in rows
+        ]
+        found += map(self._besides, range(len(self._included)))
+        return sorted(found, key=lambda cell: cell.index)
+
+    def why_empty(self) -> LabFileError | UsageError:
+        """Say why nothing is left."""
+        statements = self._statements()
+        if not Matrix(statements).count():
+            return LabFileError("every cell is excluded", where=self._axes[0].where)
+        for one in self._filters():
+            statements.append(one)
+            if not Matrix(statements).count():
+                option = "--no" if one.negative else "--only"
+                return UsageError(
+                    f"no cell is left after {option} {one.filter.text!r}",
+                    hint="what stands before it leaves some; all of it together does not",
+                )
+        raise AssertionError("only an empty space is asked why")
+
+    # ---- cells ----
+
+    def _cell(self, labels: Labels) -> LabCell:
+        index = 0
+        for axis, numbers, label in zip(self._axes, self._numbers, labels, strict=True):
+            index = index * len(axis.values) + numbers[label]
+        return LabCell(index, self._name(labels), self._params(labels))
+
+    def _besides(self, number: int) -> LabCell:
+        place, labels = self._included[number]
+        return LabCell(self._product_size + place, self._name(labels), self._params(labels))
+
+    def _name(self, labels: Labels) -> str:
+        return ",".join(
+            f"{axis.name}={label}" for axis, label in zip(self._axes, labels, strict=True)
+        )
+
+    def _read_name(self, name: str) -> Labels | None:
+        """The labels of which a name is made; a label may have a comma in it."""
+
+        def read(rest: str, at: int) -> Labels | None:
+            head = f"{self._axes[at].name}="
+            if not rest.startswith(head):
+                return None
+            rest = rest[len(head) :]
+            if at == len(self._axes) - 1:
+                return (rest,)
+            end = -1
+            while (end := rest.find(",", end + 1)) >= 0:
+                tail = read(rest[end + 1 :], at + 1)
+                if tail is not None:
+                    return (rest[:end], *tail)
+            return None
+
+        return read(name, 0)
+
+    def _params(self, labels: Labels) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for axis, numbers, label in zip(self._axes, self._numbers, labels, strict=True):
+            found[axis.name] = label
+            if label in numbers:
+                found |= axis.values[numbers[label]].keys
+        return found
+
+    def _labels(self, params: dict[str, str]) -> Labels:
+        return tuple(
+            axis.values[int(params[f"a{number}"])].label for number, axis in enumerate(self._axes)
+        )
+
+    def _include(self, rules: Sequence[ParamRule]) -> list[Labels]:
+        found: dict[Labels, None] = {}
+        for rule in rules:
+            picks = dict(rule.picks)
+            choices = [
+                picks.get(axis.name, tuple(value.label for value in axis.values))
+                for axis in self._axes
+            ]
+            for labels in product(*choices):
+                # What is in the product already is no cell besides.
+                if not all(
+                    label in numbers for numbers, label in zip(self._numbers, labels, strict=True)
+                ):
+                    found[labels] = None
+                if len(found) > INCLUDED_MAX:
+                    raise LabFileError(
+                        f"more than {INCLUDED_MAX} cells are included besides the axes",
+                        where=rule.where,
+                        hint="make the values of it values of the axes",
+                    )
+        return list(found)
+
+    # ---- the product as a matrix ----
+
+    def _statements(self) -> list[Statement]:
+        """The axes without what is excluded."""
+        # The block that comes last is the outermost loop.
+        found: list[Statement] = [
+            _block(number, axis) for number, axis in reversed(list(enumerate(self._axes)))
+        ]
+        for rule in self._exclude:
+            pattern = _pattern_of(rule)
+            found.append(self._only("exclude", pattern, negative=True, where=rule.where))
+        return found
+
+    def _filters(self) -> list[Only]:
+        kept = [self._only(text, pattern) for text, pattern in self._kept]
+        return kept + [self._only(text, pattern, negative=True) for text, pattern in self._dropped]
+
+    def _only(
+        self, text: str, pattern: Pattern, *, negative: bool = False, where: Where | None = None
+    ) -> Only:
+        choices = [
+            [
+                (Label(str(numbers[label]), f"a{number}"),)
+                for label in numbers
+                if label in pattern[axis.name]
+            ]
+            for number, (axis, numbers) in enumerate(zip(self._axes, self._numbers, strict=True))
+            if axis.name in pattern
+        ]
+        # What is meant may be included cells alone: nothing of the product matches then.
+        alternatives = tuple(product(*choices)) or (((Label("none", "none"),),),)
+        return Only(Filter(alternatives, text), negative, where or Where(f"<{text}>"))
+
+    # ---- filters ----
+
+    def _passes(self, labels: Labels) -> bool:
+        return all(self._agrees(labels, pattern) for _, pattern in self._kept) and not any(
+            self._agrees(labels, pattern) for _, pattern in self._dropped
+        )
+
+    def _agrees(self, labels: Labels, pattern: Pattern) -> bool:
+        return all(
+            label in pattern.get(axis.name, (label,))
+            for axis, label in zip(self._axes, labels, strict=True)
+        )
+
+    def _pattern(self, text: str) -> Pattern:
+        """Read `axis=value,axis=value`; a value may have * and ?, and a bare one any axis."""
+        labels = self._read_name(text)
+        if labels is not None and self._knows(labels):
+            return {
+                axis.name: frozenset((label,))
+                for axis, label in zip(self._axes, labels, strict=True)
+            }
+        found: Pattern = {}
+        for part in text.split(","):
+            axis, values = self._pick(part.strip())
+            found[axis] = found.get(axis, values) & values
+        return found
+
+    def _knows(self, labels: Labels) -> bool:
+        return labels in self._all_included or all(
+            label in numbers for numbers, label in zip(self._numbers, labels, strict=True)
+        )
+
+    def _pick(self, part: str) -> tuple[str, frozenset[str]]:
+        known = {
+            axis.name: list(numbers) + [labels[at] for labels in self._all_included]
+            for at, (axis, numbers) in enumerate(zip(self._axes, self._numbers, strict=True))
+        }
+        name, sign, value = part.partition("=")
+        if sign and name not in known:
+            raise UsageError(f"there is no axis {name!r}", hint=hint_for(name, known, what="axes"))
+        matching = {
+            axis: frozenset(
+                label for label in labels if fnmatchcase(label, value if sign else part)
+            )
+            for axis, labels in known.items()
+            if not sign or axis == name
+        }
+        found = [(axis, labels) for axis, labels in matching.items() if labels]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            axes = " and ".join(axis for axis, _ in found)
+            raise UsageError(f"{part!r} is a value of {axes}", hint=f"write {found[0][0]}={part}")
+        there = dict.fromkeys(label for axis in matching for label in known[axis])
+        if sign:
+            raise UsageError(
+                f"the axis {name!r} has no value {value!r}",
+                hint=hint_for(value, there, what="values"),
+            )
+        raise UsageError(f"no axis has a value {part!r}", hint=hint_for(part, there, what="values"))
+
+
+def _pattern_of(rule: ParamRule) -> Pattern:
+    return {name: frozenset(labels) for name, labels in rule.picks}
+
+
+def _block(number: int, axis: ParamAxis) -> Variants:
+    variants = tuple(
+        Variant(
+            labels=(Label(str(at), f"a{number}"),),
+            text=str(at),
+            default=False,
+            needs=(),
+            body=(),
+            where=axis.where,
+        )
+        for at in range(len(axis.values))
+    )
+    return Variants(f"a{number}", variants, axis.where)

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`windtunnel matrix …` for lab files: their cells, as `windtunnel run` would run them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from windtunnel.errors import UsageError
+from windtunnel.ui.options import parse_shard
+
+if TYPE_CHECKING:
+    from windtunnel.engine.cells import LabCell, LabCells
+
+SUFFIXES = (".yaml", ".yml")
+
+
+def is_lab(file: Path) -> bool:
+    """Whether a file is a lab and no Cartesian configuration, by its name."""
+    return file.suffix in SUFFIXES
+
+
+def cells_of(file: Path, only: Sequence[str] | None, no: Sequence[str] | None) -> LabCells:
+    """Read a lab's cells.
+
+    Raises:
+        LabFileErrors, LabFileError, UsageError, HostError: see `read_cells`.
+    """
+    from windtunnel.engine.cells import read_cells  # noqa: PLC0415 - slow to import
+
+    return read_cells(file, only=tuple(only or ()), no=tuple(no or ()))
+
+
+def chosen(
+    cells: LabCells, shard: str | None, sample: int | None, seed: int
+) -> Iterator[dict[str, Any]]:
+    """The cells that are asked for, as JSON values.
+
+    Raises:
+        UsageError: two choices exclude each other, or nothing is left.
+    """
+    if shard is not None and sample is not None:
+        raise UsageError("--shard and --sample together", hint="take one of them")
+    cells.require_some()
+    if sample is not None:
+        return map(document, cells.sample(sample, seed))
+    return map(document, cells if shard is None else cells.shard(*parse_shard(shard)))
+
+
+def document(cell: LabCell) -> dict[str, Any]:
+    """Give a cell as JSON values."""
+    return {"number": cell.index, "name": cell.name, "params": dict(cell.params)}
+
+
+def find(cells: LabCells, name: str) -> LabCell:
+    """The cell with a name or a number.
+
+    Raises:
+        UsageError: there is none; it says which rule or filter has dropped it.
+    """
+    return cells.numbered(int(name)) if name.isdecimal() else cells.named(name)
+
+
+def write_cell(cell: LabCell, write: Callable[[str], Any] = sys.stdout.write) -> None:
+    """Write a cell and its parameters for people."""
+    write(f"{cell.name} (number {cell.index})\n")
+    for key, value in cell.params.items():
+        write(f"  {key} = {value}\n")

@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cells of a lab file: which there are, what they are called, and what is wrong with them."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from windtunnel.engine.cells import read_cells
+from windtunnel.errors import LabFileError, LabFileErrors, UsageError
+
+LAB = """\
+name: pair
+seed: 3
+{params}
+nodes: {{a: {{}}, b: {{}}}}
+links:
+  - {{endpoints: [a, b], delay: "${{ms}} ms", loss: "${{loss}}"}}
+steps:
+  - {{name: "ping ${{loss}}", node: a, at: 3 s, cmd: 'ping -c 1 b; echo ${{HOME}} $${{loss}}'}}
+"""
+
+PARAMS = """\
+params:
+  loss: [0%, 20%]
+  size: {small: {ms: 5}, big: {ms: 50}}
+exclude: [{loss: 20%, size: big}]
+include: [{loss: 50%, size: small}]
+"""
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """A function that writes a lab file with these parameters."""
+
+    def write(params=PARAMS, text=LAB):
+        path = tmp_path / "lab.yaml"
+        path.write_text(text.format(params=params))
+        return path
+
+    return write
+
+
+def names(path, **filters):
+    return [cell.name for cell in read_cells(path, **filters)]
+
+
+def wrong(path):
+    with pytest.raises(LabFileErrors) as caught:
+        read_cells(path)
+    return [str(error) for error in caught.value.errors]
+
+
+def test_cells_are_the_product_less_what_is_excluded_and_what_is_included_besides(lab):
+    cells = read_cells(lab())
+    assert [(cell.index, cell.name) for cell in cells] == [
+        (0, "loss=0%,size=small"),
+        (1, "loss=0%,size=big"),
+        (2, "loss=20%,size=small"),
+        (4, "loss=50%,size=small"),
+    ]
+    assert cells.count() == 4
+    assert cells.has_params
+    assert dict(cells.cell(1).params) == {"loss": "0%", "size": "big", "ms": "50"}
+    for cell in cells:
+        assert cells.named(cell.name) == cells.numbered(cell.index) == cell
+    for number in (3, 5):
+        with pytest.raises(UsageError):
+            cells.numbered(number)
+
+
+def test_what_a_cell_has_stands_everywhere_in_its_lab(lab):
+    cells = read_cells(lab())
+    spec = cells.spec(cells.named("loss=20%,size=small"))
+    [link] = spec.links
+    assert link.ends[0].impairment.delay_ns == 5_000_000
+    assert link.ends[0].impairment.loss == pytest.approx(0.2)
+    [step] = spec.steps
+    assert step.name == "ping 20%"
+    # a variable of the shell's stays, and so does what is written with two dollars
+    assert step.action.command == "ping -c 1 b; echo ${HOME} ${loss}"
+
+
+@pytest.mark.parametrize(
+    ("filters", "left"),
+    [
+        ({"only": ["big"]}, ["loss=0%,size=big"]),
+        ({"only": ["loss=?%"]}, ["loss=0%,size=small", "loss=0%,size=big"]),
+        ({"only": ["loss=50%"]}, ["loss=50%,size=small"]),
+        ({"no": ["small"]}, ["loss=0%,size=big"]),
+        ({"only": ["loss=0%", "size=small"]}, ["loss=0%,size=small"]),
+        ({"only": ["loss=20%,size=small"]}, ["loss=20%,size=small"]),
+        ({"no": ["loss=0%,size=*", "loss=50%"]}, ["loss=20%,size=small"]),
+    ],
+)
+def test_filters_leave_what_they_say(lab, filters, left):
+    assert names(lab(), **filters) == left
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("los=0%", "there is no axis 'los'"),
+        ("loss=21%", "the axis 'loss' has no value '21%'"),
+        ("smal", "no axis has a value 'smal'"),
+    ],
+)
+def test_a_filter_that_means_nothing_is_an_error_with_the_near_miss(lab, text, said):
+    for option in ("only", "no"):
+        with pytest.raises(UsageError, match=said) as caught:
+            read_cells(lab(), **{option: [text]})
+        assert "did you mean" in caught.value.hint
+
+
+def test_filters_that_leave_nothing_are_named(lab):
+    cells = read_cells(lab(), only=["loss=20%", "size=big"])
+    assert cells.count() == 0
+    with pytest.raises(UsageError, match="no cell is left after --only 'size=big'"):
+        cells.require_some()
+    path = lab("params: {ms: [1], loss: [0%]}\nexclude: [{ms: 1}]")
+    with pytest.raises(LabFileError, match="every cell is excluded"):
+        read_cells(path).require_some()
+
+
+def test_a_cell_that_is_excluded_or_unknown_has_no_name(lab):
+    cells = read_cells(lab())
+    with pytest.raises(UsageError, match="is dropped") as caught:
+        cells.named("loss=20%,size=big")
+    assert "lab.yaml:6:11" in caught.value.hint
+    assert cells.dropped_by("loss=0%,size=big") == []
+    filtered = read_cells(lab(), only=["small"], no=["loss=0%"])
+    assert filtered.dropped_by("loss=0%,size=big") == ["--only 'small'", "--no 'loss=0%'"]
+    with pytest.raises(UsageError, match="no axis has a value 'nothing'"):
+        cells.named("nothing")
+    with pytest.raises(UsageError, match="there is no cell 4"):
+        cells.cell(4)
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ("params: [1, 2]", "lab.yaml:3:9: params must be a mapping of axes"),
+        ("params: {loss: []}", "lab.yaml:3:16: the axis 'loss' has no values"),
+        ("params: {loss: 3}", "lab.yaml:3:16: the axis 'loss' must be a list of values"),
+        ("params: {loss: [1%, 1%]}", "lab.yaml:3:21: the axis 'loss' has '1%' twice"),
+        ("params: {'a b': [1]}", "lab.yaml:3:10: an axis cannot be called 'a b'"),
+        ("params: {loss: ['']}", "'' cannot be the name of a value"),
+        ("params: {loss: [[1]]}", "a value of the axis 'loss' must be a text or a number"),
+        ("params: {size: {a: {ms: 1}, b: {}}}", "'ms' is set by some values of the axis 'size'"),
+        ("params: {ms: [1], size: {a: {ms: 1}}}", "'ms' is set by the axes 'ms' and 'size'"),
+        ("params: {loss: [1%]}\nexclude: [{los: 1%}]", "exclude names an axis 'los'"),
+        ("params: {loss: [1%]}\nexclude: [{loss: 2%}]", "the axis 'loss' has no value '2%'"),
+        ("params: {loss: [1%]}\nexclude: [7]", "a rule of exclude must name axes and values"),
+        ("params: {loss: [1%]}\nmatrix: a.cfg", "a lab has either 'params' or 'matrix'"),
+        ("matrix: [1]", "matrix must be the name of a file"),
+    ],
+)
+def test_what_is_wrong_with_parameters_is_said_with_its_place(lab, params, said):
+    assert any(said in error for error in wrong(lab(params))), wrong(lab(params))
+
+
+def test_a_value_that_is_wrong_in_one_cell_names_the_cell_and_the_place(lab):
+    cells = read_cells(lab("params: {ms: [1], loss: [0%, 120%]}"))
+    cells.spec(cells.cell(0))
+    with pytest.raises(LabFileErrors, match=r"lab\.yaml:6:.*\(in the cell ms=1,loss=120%\)"):
+        cells.spec(cells.cell(1))
+
+
+def test_a_parameter_that_there_is_not_is_an_error_where_no_shell_reads(lab):
+    cells = read_cells(lab("params: {los: [0%], ms: [1]}"))
+    with pytest.raises(LabFileError, match=r"lab\.yaml:6:.*'loss' is no parameter") as caught:
+        cells.spec(cells.cell(0))
+    assert "did you mean 'los'?" in caught.value.hint
+
+
+def test_no_value_can_change_the_structure_of_the_file(lab):
+    evil = "1%, endpoints: [b, b]}] #"
+    cells = read_cells(lab(f"params: {{ms: [1], loss: ['{evil}']}}"))
+    with pytest.raises(LabFileErrors, match="endpoints"):
+        cells.spec(cells.cell(0))  # as a loss, which it is not
+
+
+def test_a_lab_without_parameters_is_one_cell_and_keeps_its_dollars(tmp_path):
+    path = tmp_path / "lab.yaml"
+    path.write_text("name: one\nnodes: {a: {run: [{cmd: 'echo ${x} $${y}'}]}}\n")
+    cells = read_cells(path)
+    assert (cells.count(), cells.has_params, [cell.name for cell in cells]) == (1, False, ["one"])
+    assert cells.spec(cells.named("one")).processes[0].command == "echo ${x} $${y}"
+    assert [cell.name for cell in cells.cover(2, 0)] == ["one"]
+    with pytest.raises(UsageError, match="has no parameters to filter"):
+        read_cells(path, only=["x=1"])
+
+
+def test_a_lab_with_parameters_is_no_lab_by_itself(lab):
+    from windtunnel.engine.labfile import read_spec  # noqa: PLC0415
+
+    with pytest.raises(LabFileError, match="it is several labs") as caught:
+        read_spec(lab())
+    assert "matrix list" in caught.value.hint
+
+
+def test_a_cartesian_configuration_gives_cells_too(lab, tmp_path):
+    (tmp_path / "tests.cfg").write_text(
+        "variants loss:\n    - none:\n        loss = 0%\n    - some:\n        loss = 20%\n"
+        "variants:\n    - @near:\n        ms = 1\n    - far:\n        ms = 100\n"
+    )
+    path = lab("matrix: tests.cfg")
+    assert names(path) == ["near.none", "near.some", "far.none", "far.some"]
+    cells = read_cells(path, no=["far..some"])
+    assert [cell.name for cell in cells] == ["near.none", "near.some", "far.none"]
+    spec = cells.spec(cells.named("far.none"))
+    assert spec.links[0].ends[0].impairment.delay_ns == 100_000_000
+    assert len(list(read_cells(path).cover(1, 0))) == 2
+    assert tmp_path / "tests.cfg" in cells.files
+    with pytest.raises(UsageError, match="the filters drop it"):
+        cells.named("far.some")
+
+
+def test_a_matrix_that_is_missing_or_empty_says_so(lab, tmp_path):
+    path = lab("matrix: tests.cfg")
+    with pytest.raises(LabFileError, match=r"lab\.yaml:3:9: there is no file"):
+        read_cells(path)
+    (tmp_path / "tests.cfg").write_text("variants:\n    - a:\n    - b:\nonly c\n")
+    with pytest.raises(LabFileError, match="the matrix is empty"):
+        read_cells(path).require_some()
+
+
+def test_many_millions_of_cells_are_counted_and_picked_without_expanding_them(lab):
+    axes = ", ".join(f"x{number}: [{', '.join(map(str, range(10)))}]" for number in range(12))
+    path = lab(f"params: {{{axes}}}\nexclude: [{{x0: 3, x11: [4, 5]}}]")
+    cells = read_cells(path)
+    assert cells.count() == 10**12 - 2 * 10**10
+    assert cells.cell(10**11).name.startswith("x0=1,x1=0")
+    some = list(cells.sample(3, 7))
+    assert some == list(cells.sample(3, 7))
+    assert [cells.named(cell.name) for cell in some] == some
+    shard = iter(cells.shard(2, 4))
+    assert next(shard).name.startswith("x0=2,")
+
+
+axes = st.lists(st.integers(1, 4), min_size=1, max_size=3)
+
+
+@given(axes, st.data())
+def test_cells_are_those_of_a_product_by_hand(sizes, data):
+    from windtunnel.engine.paramspace import ParamSpace  # noqa: PLC0415
+    from windtunnel.errors import Where  # noqa: PLC0415
+    from windtunnel.model.params import ParamAxis, ParamRule, Params, ParamValue  # noqa: PLC0415
+
+    where = Where("lab.yaml", 1, 1)
+    values = [[f"v{number}" for number in range(size)] for size in sizes]
+    by_name = {f"x{at}": some for at, some in enumerate(values)}
+    picks = st.dictionaries(
+        st.sampled_from(sorted(by_name)), st.just(None), min_size=1, max_size=len(sizes)
+    ).flatmap(
+        lambda chosen: st.fixed_dictionaries(
+            {
+                name: st.lists(st.sampled_from(by_name[name]), min_size=1, unique=True)
+                for name in chosen
+            }
+        )
+    )
+    excluded = data.draw(st.lists(picks, max_size=3))
+    kept = data.draw(st.lists(picks, max_size=1))
+    params = Params(
+        axes=tuple(
+            ParamAxis(name, tuple(map(ParamValue, some)), where) for name, some in by_name.items()
+        ),
+        exclude=tuple(
+            ParamRule(tuple((name, tuple(some)) for name, some in rule.items()), where)
+            for rule in excluded
+        ),
+    )
+    only = [f"{name}={some[0]}" for rule in kept for name, some in rule.items()]
+
+    def agrees(row, rule):
+        return all(row[name] in some for name, some in rule.items())
+
+    wanted = [
+        ",".join(f"{name}={label}" for name, label in row.items())
+        for row in (
+            dict(zip(by_name, labels, strict=True)) for labels in itertools.product(*values)
+        )
+        if not any(agrees(row, rule) for rule in excluded)
+        and all(row[name] == some[0] for rule in kept for name, some in rule.items())
+    ]
+    space = ParamSpace(params, only=only, no=[])
+    assert [cell.name for cell in space.cells()] == wanted
+    assert space.count() == len(wanted)
+    assert [space.at(position).name for position in range(len(wanted))] == wanted
+    assert {cell.name for cell in space.cover(2, 0)} <= set(wanted)
+    unnamed = ParamSpace(params, only=[], no=[])
+    total = 1
+    for size in sizes:
+        total *= size
+    assert all(0 <= cell.index < total for cell in unnamed.cells())
