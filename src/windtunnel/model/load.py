@@ -52,7 +52,8 @@ def load_lab(
             relative to the lab file. Raises OSError.
         list_directory: returns the paths of all regular files below a directory,
             relative to it, with "/" between their parts. Raises OSError.
-        seed, stop_ns: used instead of the file's.
+        seed: used instead of the file's.
+        stop_ns: the same.
         params: of the cell, for a lab with parameters.
 
     Returns:
