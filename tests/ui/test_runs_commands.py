@@ -98,7 +98,7 @@ def test_a_run_that_goes_on_can_be_looked_at(program, runs):
 def test_all_runs_are_listed(program, runs):
     lines = program("runs", "list").stdout.splitlines()
     assert [line.split() for line in lines] == [
-        ["run", "state", "failed", "seed", "virtual", "host"],
+        ["run", "state", "failed", "cells", "seed", "virtual", "host"],
         ["ring/0001", "failed", "1", "42", "1", "h", "00", "min", "00", "s", "20.0", "s"],
         ["ring/0002", "running", "42", "6.000", "s"],
     ]

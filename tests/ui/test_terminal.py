@@ -6,6 +6,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import struct
 import termios
 
@@ -89,3 +90,31 @@ def test_a_run_draws_its_progress_and_wipes_it(booting_program):
     assert "busy" in drawn
     assert "passed: 1 of 1" not in drawn
     assert "passed: 1 of 1" in rest
+
+
+def test_cells_are_a_live_table_that_is_wiped_and_failures_stay(booting_program):
+    booting_program.write(
+        "lab.yaml",
+        "name: cells\n"
+        "params: {n: [1, 2, 3]}\n"
+        "nodes: {a: {}}\n"
+        "steps:\n"
+        "  - name: busy\n"
+        "    at: 1 s\n"
+        "    node: a\n"
+        '    cmd: "for i in $(seq 1500); do sleep 0.01; done; test ${n} != 2"\n',
+    )
+    status, text = on_a_terminal(
+        booting_program, "run", "lab.yaml", "--jobs", "2", columns=80, NO_COLOR="1"
+    )
+    drawn, _, rest = re.sub(r"\x1b\[[0-9;]*m", "", text).rpartition("\x1b[?25h")
+    assert status == 1
+    for part in ("0 of 3 cells", "2 of 3 cells", " left", "virtual time", "running"):
+        assert part in drawn, part
+    assert "1 not passed" in drawn
+    assert "x real time" in drawn
+    # the one that has failed was printed above the table, and is in the summary
+    assert "n=2  failed" in drawn
+    assert "n=1  passed" not in drawn
+    assert "failed: 2 passed, 1 failed of 3 cells" in rest
+    assert "n=2" in rest

@@ -212,7 +212,8 @@ def _run_process(
 ) -> str | None:
     """Run it to its end; say why it failed, None when it did not."""
     try:
-        # A session of its own: what it starts ends with it, and Ctrl-C reaches it by us alone.
+        # A session of its own: Ctrl-C reaches it by us alone. What it leaves in the
+        # background stays: a server for the cell, that a hook after it ends.
         process = subprocess.Popen(
             argv,
             cwd=context.directory,

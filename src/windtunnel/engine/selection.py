@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any, Self
@@ -23,7 +24,7 @@ class Selection:
         cover: only so many that each combination of that many parameters is there.
         sample: only so many, drawn.
         seed: what a sample and a covering array are drawn by.
-        names: only these, such as those that failed; None is all.
+        these: only these, such as those that failed, by index and name; None is all.
     """
 
     only: tuple[str, ...] = ()
@@ -32,7 +33,7 @@ class Selection:
     cover: int | None = None
     sample: int | None = None
     seed: int = 0
-    names: tuple[str, ...] | None = None
+    these: tuple[tuple[int, str], ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Give it as JSON values."""
@@ -41,7 +42,7 @@ class Selection:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
         """Read what `to_json` gave."""
-        shard, names = values.get("shard"), values.get("names")
+        shard, these = values.get("shard"), values.get("these")
         return cls(
             only=tuple(values.get("only") or ()),
             no=tuple(values.get("no") or ()),
@@ -49,7 +50,7 @@ class Selection:
             cover=values.get("cover"),
             sample=values.get("sample"),
             seed=values.get("seed") or 0,
-            names=None if names is None else tuple(names),
+            these=None if these is None else tuple((int(one[0]), str(one[1])) for one in these),
         )
 
 
@@ -95,7 +96,7 @@ def _check(selection: Selection) -> None:
         for word, value in (
             ("--sample", selection.sample),
             ("--cover", selection.cover),
-            ("--rerun-failed", selection.names),
+            ("--rerun-failed", selection.these),
         )
         if value is not None
     ]
@@ -108,8 +109,9 @@ def _check(selection: Selection) -> None:
 
 
 def _chosen(cells: LabCells, selection: Selection) -> Chosen:
-    if selection.names is not None:
-        found: list[LabCell] = sorted(map(cells.named, selection.names), key=lambda c: c.index)
+    if selection.these is not None:
+        these = [_one(cells, index, name) for index, name in selection.these]
+        found: list[LabCell] = sorted(these, key=lambda cell: cell.index)
     elif selection.cover is not None:
         found = list(cells.cover(selection.cover, selection.seed))
     elif selection.sample is not None:
@@ -123,3 +125,12 @@ def _chosen(cells: LabCells, selection: Selection) -> Chosen:
         begin, end = shard_bounds(len(found), *selection.shard)
         found = list(islice(found, begin, end))
     return Chosen(found, len(found))
+
+
+def _one(cells: LabCells, index: int, name: str) -> LabCell:
+    # By its index, for that is fast; by its name where the lab has changed since.
+    with suppress(UsageError):
+        cell = cells.numbered(index)
+        if cell.name == name:
+            return cell
+    return cells.named(name)

@@ -84,11 +84,11 @@ def _prepared(request: CellsRequest) -> Prepared:
         return labresults.go_on(labresults.resumed(lab, path), path)
     if request.rerun_failed:
         path = _results(request)
-        names = tuple(one.cell for one in summarize(cell_results(path)).failures)
-        if not names:
+        these = tuple((one.index, one.cell) for one in summarize(cell_results(path)).failures)
+        if not these:
             raise UsageError(f"every cell in {short(path)} has passed: there is nothing to rerun")
         lab = labresults.as_before(lab, path)
-        lab = replace(lab, selection=replace(lab.selection, names=names))
+        lab = replace(lab, selection=replace(lab.selection, these=these))
     return labresults.begin(lab)
 
 
