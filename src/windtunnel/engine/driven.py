@@ -2,7 +2,9 @@
 """A run with its folder, in the hands of a program: what a test of a lab is.
 
 The lab's processes, faults and steps happen at their times while the program lets
-time pass. How it ended, the program says; the folder keeps it.
+time pass. How it ended, the program says; the folder keeps it. Counters are not
+sampled: that would be one more thing that always happens next, and a wait for what
+never comes would not end.
 """
 
 from __future__ import annotations
