@@ -28,6 +28,8 @@ nitpick_ignore_regex = [
         r"py:class",
         r"windtunnel\.engine\.(world\.Halt|machine\.Machine|guest\.Guest|fates\.PastState)",
     ),
+    # what labs of files are run by, beside the program
+    (r"py:class", r"windtunnel\.(engine\.timeline\.Wait|machines\.agent\.Reply)"),
 ]
 
 myst_enable_extensions = ["colon_fence", "deflist"]

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 from windtunnel.version import VERSION
 
 if TYPE_CHECKING:
+    from windtunnel.engine.cell import LabCell
     from windtunnel.engine.lab import Lab, LabNode, load_lab_file
     from windtunnel.engine.link import Link
     from windtunnel.engine.node import Node
     from windtunnel.engine.process import Process, Result
+    from windtunnel.engine.session import Session
     from windtunnel.engine.world import World
     from windtunnel.model.impairment import Buffer, CoDel, DelayTable, GilbertElliott, Red
     from windtunnel.store.tables import open_runs
@@ -23,12 +25,14 @@ __all__ = [
     "DelayTable",
     "GilbertElliott",
     "Lab",
+    "LabCell",
     "LabNode",
     "Link",
     "Node",
     "Process",
     "Red",
     "Result",
+    "Session",
     "World",
     "__version__",
     "load_lab_file",
@@ -43,12 +47,14 @@ _HOMES = {
     "DelayTable": "windtunnel.model.impairment",
     "GilbertElliott": "windtunnel.model.impairment",
     "Lab": "windtunnel.engine.lab",
+    "LabCell": "windtunnel.engine.cell",
     "LabNode": "windtunnel.engine.lab",
     "Link": "windtunnel.engine.link",
     "Node": "windtunnel.engine.node",
     "Process": "windtunnel.engine.process",
     "Red": "windtunnel.model.impairment",
     "Result": "windtunnel.engine.process",
+    "Session": "windtunnel.engine.session",
     "World": "windtunnel.engine.world",
     "load_lab_file": "windtunnel.engine.lab",
     "open_runs": "windtunnel.store.tables",

@@ -202,13 +202,15 @@ def fault_lists(draw, actions):
 
 @st.composite
 def command_actions(draw, nodes, *, waits):
+    within_ns = draw(st.none() | durations) if waits else None
     return Command(
         node=draw(st.sampled_from(nodes)),
         command=draw(commands),
         match=draw(st.none() | matches),
         status=draw(st.none() | st.integers(0, 255)),
-        within_ns=draw(st.none() | durations) if waits else None,
+        within_ns=within_ns,
         every_ns=draw(st.integers(1, HOUR_NS)),
+        junit=draw(st.sampled_from(["", "/tmp/a b.xml"])) if within_ns is None else "",
     )
 
 

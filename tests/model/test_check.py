@@ -86,6 +86,8 @@ def with_impairment(**changes):
         (with_command(status=-1), "no exit status is -1"),
         (with_command(every_ns=0), "no pause between two tries"),
         (with_command(within_ns=-1), "the wait is negative"),
+        (with_command(junit="a.xml"), "'a.xml' is not an absolute path of a file"),
+        (with_command(junit="/a.xml", within_ns=1), "junit is about the tests of one try"),
         (with_cpu(syscall_cost_ns=-1), "-1 ns for each syscall\n  give 0 ns to 1 ms"),
         (with_cpu(packet_cost_ns=-5), "-5 ns for each packet\n  give 0 ns to 1 ms"),
         (with_cpu(speed=float("nan")), "the speed is nan"),

@@ -68,6 +68,20 @@ WRONG = {
         "steps: [{at: 1 s, node: r1, wait_for: ls}]",
         "lab.yaml:4:9: wait_for and within belong together\n  write 'wait_for: …, within: 30 s'",
     ),
+    "results of tests that are none": (
+        "steps: [{at: 1 s, node: r1, wait_for: ls, within: 1 s, junit: /tmp/x.xml}]",
+        (
+            "lab.yaml:4:9: junit is about the tests of a cmd, and this step has 'wait_for'\n"
+            "  write 'cmd: …, junit: /tmp/results.xml'"
+        ),
+    ),
+    "results of tests without a folder": (
+        "steps: [{at: 1 s, node: r1, cmd: ls, junit: x.xml}]",
+        (
+            "lab.yaml:4:45: 'x.xml' is not an absolute path of a file\n"
+            "  write it like '/tmp/results.xml'"
+        ),
+    ),
     "an expectation that is none": (
         "run: [{node: r1, cmd: ls, expect: fine}]",
         (

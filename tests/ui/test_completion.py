@@ -22,7 +22,7 @@ def offered(program, *words):
     ("words", "found"),
     [
         (["ru"], ["run", "runs"]),
-        (["ex"], ["exec"]),
+        (["ex"], ["exec", "export"]),
         (["run", "l"], ["lab.yaml", "labs/"]),
         (["run", "labs/"], ["labs/deep.yml"]),
         (["lab", "check", "labs/d"], ["labs/deep.yml"]),

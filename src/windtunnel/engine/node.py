@@ -250,9 +250,13 @@ class Node:
         Raises:
             GuestError: there is none, or it cannot be read.
         """
-        reply = self._agent.read_file(self._number, path)
+        reply = self.begin_read(path)
         self._answered(reply, f"reading {path}")
         return bytes(reply.data)
+
+    def begin_read(self, path: str) -> Reply:
+        """Ask for a file's content as `read_file` does, without letting any time pass."""
+        return self._agent.read_file(self._number, path)
 
     # ---- faults ----
 

@@ -100,10 +100,15 @@ def replay(
             required="ended",
             hint="wait for its end, or end it",
         )
+    manifest = reader.manifest
+    if manifest.get("driver"):
+        raise UsageError(
+            f"{manifest['driver']} drove the run in {request.run}, whose folder has only its lab",
+            hint=f"repeat it with: {manifest.get('repeat')}",
+        )
     lab_text = reader.lab_text
     if not lab_text:
         raise UsageError(f"the run in {request.run} was killed before its lab was recorded")
-    manifest = reader.manifest
     spec = flat_spec(lab_text, file=str(request.run / layout.LAB))
     session = run_session(
         SessionRequest(

@@ -9,7 +9,8 @@ manifest.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -22,11 +23,15 @@ from windtunnel.engine.process import Process, Result
 from windtunnel.engine.recorder import Recorder
 from windtunnel.engine.timeline import Task, Timeline, Wait
 from windtunnel.engine.world import World, WorldOptions
-from windtunnel.errors import IdleError
+from windtunnel.errors import IdleError, ProtocolError
 from windtunnel.model.lab import Command, LabSpec, LinkChange, Outcome, Step
+from windtunnel.wire.junit import parse_junit
 
 TRY_MAX_NS = 60_000_000_000
 """How long one try of a command may take, if nothing else limits it."""
+
+SUITE_MAX_NS = 24 * 3_600_000_000_000
+"""The same for a command that is a whole test suite: only what hangs takes a virtual day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,7 @@ class LabRun:
         try:
             captures.start()
             self._run_timeline()
+            self._judge_suites()
             self._run_validations()
             self._judge_processes()
             if self._spec.counters_ns is not None:
@@ -124,7 +130,7 @@ class LabRun:
             captures.close()
         self._recorder.event(self._world.now_ns, "lab-end", passed=self._passed)
         return Outcomes(
-            checks=tuple(self._checks),
+            checks=self.checks,
             end_ns=self._world.now_ns,
             kernel_release=self._world.kernel_release,
             grants=self._world.grants,
@@ -134,8 +140,17 @@ class LabRun:
     def _passed(self) -> bool:
         return all(check.passed or not check.judged for check in self._checks)
 
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """What has been decided so far."""
+        return tuple(self._checks)
+
     def timeline(self) -> Timeline:
-        """All processes, faults and steps of the lab, for whoever lets time pass.
+        """All that `tasks` gives, for whoever lets time pass."""
+        return Timeline(self._world, self.tasks())
+
+    def tasks(self) -> list[Task]:
+        """All processes, faults and steps of the lab.
 
         What is due at one instant happens in this order.
         """
@@ -143,7 +158,7 @@ class LabRun:
         faults = Faults(self._world, self._recorder, self._processes)
         tasks += faults.tasks(self._spec.faults)
         tasks += [self._step_task(step) for step in self._spec.steps]
-        return Timeline(self._world, tasks)
+        return tasks
 
     def _run_timeline(self) -> None:
         timeline = self.timeline()
@@ -234,7 +249,8 @@ class LabRun:
         deadline_ns = None if command.within_ns is None else began_ns + command.within_ns
         while True:
             process = node.begin(command.command, name=step.name)
-            limit_ns = self._world.now_ns + TRY_MAX_NS if deadline_ns is None else deadline_ns
+            most_ns = SUITE_MAX_NS if command.junit else TRY_MAX_NS
+            limit_ns = self._world.now_ns + most_ns if deadline_ns is None else deadline_ns
             yield Wait(condition=lambda p=process: not p.running, until_ns=limit_ns)  # type: ignore[misc]
             if process.running:
                 process.time_out()
@@ -244,6 +260,9 @@ class LabRun:
             if why is None or deadline_ns is None or now_ns >= deadline_ns:
                 break
             yield Wait(until_ns=min(now_ns + command.every_ns, deadline_ns))
+        if command.junit:
+            unread = yield from self._test_cases(step, command, kind, began_ns)
+            why = why or unread
         self._decide(
             Check(
                 name=step.name,
@@ -256,6 +275,54 @@ class LabRun:
                 judged=step.check,
             )
         )
+
+    def _judge_suites(self) -> None:
+        """A test suite that the lab's end cut short has not passed."""
+        decided = {check.name for check in self._checks}
+        for step in self._spec.steps:
+            action = step.action
+            if isinstance(action, Command) and action.junit and step.name not in decided:
+                self._decide(
+                    Check(
+                        name=step.name,
+                        kind="step",
+                        node=action.node,
+                        at_ns=step.at_ns,
+                        took_ns=self._world.now_ns - step.at_ns,
+                        passed=False,
+                        message="its tests had not ended when the lab stopped",
+                        judged=step.check,
+                    )
+                )
+
+    def _test_cases(
+        self, step: Step, command: Command, kind: str, began_ns: int
+    ) -> Generator[Wait, None, str | None]:
+        """Make a check of each test case that a command has left; why not, if it has none."""
+        reply = self._world.node(command.node).begin_read(command.junit)
+        yield Wait(condition=lambda: reply.done)
+        if reply.failure is not None:
+            return f"{reply.failure.text}: {os.strerror(reply.failure.errno)}"
+        try:
+            cases = parse_junit(bytes(reply.data))
+        except ProtocolError as error:
+            return f"{command.junit}: {error}"
+        at_ns = began_ns
+        for case in cases:
+            self._decide(
+                Check(
+                    name=f"{step.name}: {case.name}",
+                    kind=kind,
+                    node=command.node,
+                    at_ns=at_ns,
+                    took_ns=case.took_ns,
+                    passed=case.passed,
+                    message=f"skipped: {case.message}" if case.skipped else case.message,
+                    judged=step.check and not case.skipped,
+                )
+            )
+            at_ns += case.took_ns
+        return None if cases else f"{command.junit} has no test cases"
 
     def _run_validations(self) -> None:
         for step in self._spec.validations:

@@ -14,7 +14,8 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from windtunnel.engine.hostclock import cpu_host_s, monotonic_host_s
 from windtunnel.engine.kernel import node_kernels
@@ -49,6 +50,8 @@ class SessionRequest:
         repeat: the command that repeats the run, for failure messages; "{run}"
             in it is replaced by the run's folder.
         log_grants: whether the folder gets the calendar's log of grants.
+        driver: what drives the lab, if it is not its own schedule: "pytest". Its
+            folder alone cannot repeat such a run.
     """
 
     spec: LabSpec
@@ -58,6 +61,7 @@ class SessionRequest:
     output: Path | None = None
     repeat: str = REPEAT
     log_grants: bool = False
+    driver: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,91 @@ class FolderRecorder:
         return lambda data: self._writer.append_file(file, data)
 
 
+class RunRecord:
+    """The folder of a run from its beginning to its verdict; a context manager.
+
+    Attributes:
+        path: the folder.
+        repeat: the command that repeats the run.
+        recorder: for the run's world.
+        options: for the run's world.
+    """
+
+    def __init__(
+        self, request: SessionRequest, *, begun: Callable[[Path], None] = lambda _path: None
+    ) -> None:
+        """Make the folder; arguments and errors as of `run_session`."""
+        self._began_host_s, self._began_cpu_s = monotonic_host_s(), cpu_host_s()
+        options = request.options
+        kernels = node_kernels(request.spec, options.kernel, options.node_kernels)
+        request = replace(request, options=replace(options, node_kernels=kernels))
+        arguments: dict[str, Any] = {
+            "lab": request.spec.name,
+            "lab_text": lab_to_yaml(request.spec),
+            "source_text": request.source_text,
+            "manifest": _manifest(request),
+        }
+        if request.output is None:
+            self._writer = RunWriter.create(request.base, **arguments)
+        else:
+            self._writer = RunWriter.create_at(request.output, **arguments)
+        self.path = self._writer.path
+        begun(self.path)
+        self.repeat = repeat_command(self.path, request.repeat)
+        self.recorder = FolderRecorder(self._writer, request.spec)
+        self.options = replace(
+            request.options,
+            console=self._writer.console_path,
+            grants=self._writer.grants_path if request.log_grants else None,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._writer.__exit__(kind, error, trace)
+
+    def finish(self, state: str, *, finding: str | None, end_ns: int | None) -> tuple[float, float]:
+        """Record how the run ended.
+
+        Args:
+            state: "passed", "failed" or "error".
+            finding: what stopped it; None if nothing did.
+            end_ns: lab time of its end; None when it did not get there.
+
+        Returns:
+            Seconds of host time and of processor time that it took.
+        """
+        wall_host_s = monotonic_host_s() - self._began_host_s
+        cpu_s = cpu_host_s() - self._began_cpu_s
+        self._writer.finish(
+            state,
+            summary={
+                "verdict": state,
+                "finding": finding,
+                "repeat": self.repeat,
+                "end_ns": end_ns,
+                "host": {
+                    **_host_facts(self.options),
+                    "wall_host_s": round(wall_host_s, 3),
+                    "cpu_host_s": round(cpu_s, 3),
+                },
+            },
+        )
+        return wall_host_s, cpu_s
+
+    def note_error(self, error: GuestError) -> None:
+        """Record what a guest's failure is, as an event."""
+        self.recorder.event(
+            error.time_ns or 0, "finding", error.node or "", message=error.message.split("\n")[0]
+        )
+
+
 def run_session(
     request: SessionRequest,
     *,
@@ -136,62 +225,27 @@ def run_session(
     What goes wrong after that is in the session's `error`. A KeyboardInterrupt
     is recorded and passed on.
     """
-    began_host_s, began_cpu_s = monotonic_host_s(), cpu_host_s()
-    options = request.options
-    kernels = node_kernels(request.spec, options.kernel, options.node_kernels)
-    request = replace(request, options=replace(options, node_kernels=kernels))
-    text = lab_to_yaml(request.spec)
-    arguments: dict[str, Any] = {
-        "lab": request.spec.name,
-        "lab_text": text,
-        "source_text": request.source_text,
-        "manifest": _manifest(request),
-    }
-    if request.output is None:
-        writer = RunWriter.create(request.base, **arguments)
-    else:
-        writer = RunWriter.create_at(request.output, **arguments)
-    begun(writer.path)
-    repeat = repeat_command(writer.path, request.repeat)
-    with writer:
-        outcomes, error = _record(request, writer, progress)
-        wall_host_s = monotonic_host_s() - began_host_s
-        cpu_s = cpu_host_s() - began_cpu_s
+    with RunRecord(request, begun=begun) as record:
+        outcomes, error = _run_recorded(request.spec, record, progress)
         state = _state(outcomes, error)
-        writer.finish(
+        wall_host_s, cpu_s = record.finish(
             state,
-            summary={
-                "verdict": state,
-                "finding": None if error is None else str(error),
-                "repeat": repeat,
-                "end_ns": None if outcomes is None else outcomes.end_ns,
-                "host": {
-                    **_host_facts(request.options),
-                    "wall_host_s": round(wall_host_s, 3),
-                    "cpu_host_s": round(cpu_s, 3),
-                },
-            },
+            finding=None if error is None else str(error),
+            end_ns=None if outcomes is None else outcomes.end_ns,
         )
-    return Session(writer.path, state, outcomes, error, wall_host_s, cpu_s, repeat)
+    return Session(record.path, state, outcomes, error, wall_host_s, cpu_s, record.repeat)
 
 
-def _record(
-    request: SessionRequest, writer: RunWriter, progress: Callable[[str], None]
+def _run_recorded(
+    spec: LabSpec, record: RunRecord, progress: Callable[[str], None]
 ) -> tuple[Outcomes | None, WindtunnelError | None]:
-    recorder = FolderRecorder(writer, request.spec)
-    options = replace(
-        request.options,
-        console=writer.console_path,
-        grants=writer.grants_path if request.log_grants else None,
-    )
+    recorder = record.recorder
     try:
         outcomes = run_lab(
-            request.spec, options, recorder, captures=recorder.capture, progress=progress
+            spec, record.options, recorder, captures=recorder.capture, progress=progress
         )
     except GuestError as error:
-        recorder.event(
-            error.time_ns or 0, "finding", error.node or "", message=error.message.split("\n")[0]
-        )
+        record.note_error(error)
         return None, error
     except WindtunnelError as error:
         return None, error
@@ -218,6 +272,7 @@ def _manifest(request: SessionRequest) -> dict[str, Any]:
         or None,
         "stop_ns": request.spec.stop_ns,
         "repeat": request.repeat,
+        "driver": request.driver,
         "options": _options(request.options),
         "host": _kernel_paths(request.options),
     }

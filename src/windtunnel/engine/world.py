@@ -9,7 +9,7 @@ and stands still between them, however long the program thinks. Lab time zero is
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -37,6 +37,7 @@ from windtunnel.engine.process import Duration, duration_ns
 from windtunnel.engine.recorder import NullRecorder, Recorder
 from windtunnel.engine.seat import Seat
 from windtunnel.engine.switch import bridge_switches
+from windtunnel.engine.timeline import Task
 from windtunnel.engine.volumes import NodeVolumes
 from windtunnel.engine.waits import Waits
 from windtunnel.errors import HostError, OverdueError, StateError, UsageError
@@ -556,6 +557,12 @@ class World:
         """Have the faults of the lab itself happen at their times; `Lab.start` does it."""
         for fault in self.spec.faults:
             self._faults.add(fault)
+
+    def plan_tasks(self, tasks: Iterable[Task]) -> None:
+        """Have tasks begin now, and go on whoever lets time pass."""
+        for task in tasks:
+            self._passing.plan.add(task)
+        self._passing.plan.advance(lambda: True)
 
     def partition(self, groups: Sequence[Sequence[str]]) -> None:
         """Keep groups of nodes from reaching each other, at one instant.

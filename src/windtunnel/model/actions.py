@@ -118,6 +118,7 @@ def make_validations(
             status=part.exited,
             within_ns=part.within,
             every_ns=part.every,
+            junit=part.junit or "",
         )
         steps.append(Step(at_ns=0, name=name, action=action))
     return tuple(steps)
@@ -156,6 +157,7 @@ def _command(part: StepPart, path: Path, render: RenderCommand) -> Command:
         status=part.exited,
         within_ns=part.within,
         every_ns=part.every,
+        junit=part.junit or "",
     )
 
 

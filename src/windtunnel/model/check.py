@@ -435,6 +435,18 @@ def _command(step: Step, action: Command, path: Path, nodes: set[str]) -> Iterat
         yield Problem((*path, "within_ns"), "the wait is negative", "give 0 or more")
     if action.match is not None:
         yield from _match(action.match, (*path, "match"))
+    if action.junit and (not action.junit.startswith("/") or "\0" in action.junit):
+        yield Problem(
+            (*path, "junit"),
+            f"{action.junit!r} is not an absolute path of a file",
+            "write it like '/tmp/results.xml'",
+        )
+    if action.junit and action.within_ns is not None:
+        yield Problem(
+            (*path, "junit"),
+            "junit is about the tests of one try, and with `within` there may be many",
+            "leave out within",
+        )
 
 
 def _wait_fits(step: Step, action: Command, path: Path, spec: LabSpec) -> Iterator[Problem]:

@@ -416,6 +416,8 @@ def _command(command: Command, key: str) -> Part:
         part["within"] = duration_text(command.within_ns)
     if command.every_ns != 1_000_000_000:
         part["every"] = duration_text(command.every_ns)
+    if command.junit:
+        part["junit"] = command.junit
     return part
 
 

@@ -181,6 +181,8 @@ class Command:
         status: the exit status that it must have; None is any.
         within_ns: repeat it until it fits, for at most so long; None is one try.
         every_ns: the pause between two tries.
+        junit: the file in the node that it writes JUnit XML to, whose test cases
+            become checks; empty for none.
     """
 
     node: str
@@ -189,6 +191,7 @@ class Command:
     status: int | None = 0
     within_ns: int | None = None
     every_ns: int = 1_000_000_000
+    junit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

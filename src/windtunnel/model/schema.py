@@ -246,6 +246,10 @@ class LinkSet(ImpairmentPart):
     )
 
 
+_JUNIT = "The file in the node that cmd writes JUnit XML to: each test case in it is a check."
+_JUNIT_EXAMPLES = ["/tmp/results.xml"]  # noqa: S108 - a node's /tmp is its own
+
+
 class StepPart(Part):
     """One thing at a virtual time: a link's change, a command, or a wait."""
 
@@ -266,6 +270,7 @@ class StepPart(Part):
     exited: Status = Field(default=0, description="The exit status that it must have.")
     within: Duration | None = Field(default=None, description="How long wait_for may take.")
     every: Duration = Field(default=1_000_000_000, description="The pause between two tries.")
+    junit: str | None = Field(default=None, description=_JUNIT, examples=_JUNIT_EXAMPLES)
     check: bool = Field(
         default=True, description="false: a failure is recorded, and is no failed check."
     )
@@ -288,6 +293,11 @@ class StepPart(Part):
             )
         if (given[0] == "wait_for") != (self.within is not None):
             raise refuse("wait_for and within belong together", "write 'wait_for: …, within: 30 s'")
+        if self.junit is not None and given[0] != "cmd":
+            raise refuse(
+                f"junit is about the tests of a cmd, and this step has {given[0]!r}",
+                "write 'cmd: …, junit: /tmp/results.xml'",
+            )
         return self
 
 
@@ -547,6 +557,7 @@ class ValidatePart(MatchPart):
         default=None, description="Repeat it until it fits, at most so long."
     )
     every: Duration = Field(default=1_000_000_000, description="The pause between two tries.")
+    junit: str | None = Field(default=None, description=_JUNIT, examples=_JUNIT_EXAMPLES)
 
 
 class CapturePart(Part):

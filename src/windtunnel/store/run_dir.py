@@ -61,7 +61,8 @@ class RunWriter:
     differ in. Ours: `schema` (int), `lab` (name), `state`, `writer` (pid,
     start_ticks, boot_id). The caller's, at the start: `windtunnel` (version),
     `seed`, `kernel` (release, key, sha256), `repeat` (the command that repeats the
-    run), `stop_ns` (null when the lab has no stop); at the end: `verdict`,
+    run), `driver` (what drove the lab if its own schedule did not: "pytest"),
+    `stop_ns` (null when the lab has no stop); at the end: `verdict`,
     `finding`, `host` (cpu_model, tools, wall_host_s, cpu_host_s).
 
     Attributes:
