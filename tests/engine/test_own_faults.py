@@ -14,6 +14,7 @@ import pytest
 from small_labs import options
 from star import MIB, interface, own_star, reaches
 from windtunnel.engine.faults import KINDS
+from windtunnel.engine.labfile import read_spec
 from windtunnel.engine.recorder import NullRecorder
 from windtunnel.engine.run import run_lab
 from windtunnel.engine.world import World
@@ -55,6 +56,24 @@ def world(kernel_path):
 def fresh(kernel_path):
     with World(own_star(), options(kernel_path)) as running:
         yield running
+
+
+def test_a_shared_node_has_links_of_both_kinds_in_any_order(kernel_path, tmp_path):
+    # The kernel calls the card of the second link eth0, as the first link is called in b.
+    path = tmp_path / "lab.yaml"
+    path.write_text(
+        "name: mixed\nnodes: {a: {}, b: {}, c: {kernel: own}}\nlinks: [[a, b], [b, c]]\n"
+    )
+    with World(read_spec(path), options(kernel_path)) as mixed:
+        b = mixed.node("b")
+        for number in (0, 1):
+            assert interface(b, f"eth{number}")["operstate"] == "UP"
+        mixed.sleep("3 s")
+        assert b.run("ping -c 1 a && ping -c 1 c").ok
+        b.power_off()
+        b.power_on()
+        mixed.sleep("3 s")
+        assert b.run("ping -c 1 a && ping -c 1 c").ok
 
 
 def clocks(node):

@@ -158,8 +158,14 @@ class LabSetup:
             number = self.numbers[end.node]
             index = found if port.index is None else port.index
             if port.index is not None:
-                setting = plan.port_arrives(f"eth{port.device}", self.pids[end.node], port.index)
-                arrive.setdefault(plan.BASE, []).append(setting)
+                # The node may have an interface of the name that the kernel gave this one.
+                card = f"card{port.device}"
+                arrive.setdefault(plan.BASE, []).extend(
+                    (
+                        plan.port_named(found, card),
+                        plan.port_arrives(card, self.pids[end.node], port.index),
+                    )
+                )
             # Two interfaces may want each other's names: first none has any of them.
             named.setdefault(number, []).append(plan.port_named(index, f"port{index}"))
             ready.setdefault(number, []).extend(plan.port_ready(end, index))

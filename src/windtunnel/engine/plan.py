@@ -260,7 +260,7 @@ def netem_seed(seed: int, end: Endpoint, count: int = 0) -> int:
 
 
 def port_arrives(interface: str, pid: int, index: int) -> Setting:
-    """Give a port to a node, by the name that its kernel gave it, with an index of ours."""
+    """Give a port to a node, by the name that it has, with an index of ours."""
     return Setting(f"interface {interface}, to its node", rtnetlink.move(interface, pid, index))
 
 
