@@ -17,9 +17,10 @@ from windtunnel.errors import HostError, ProtocolError, UsageError
 from windtunnel.model.event import Event
 from windtunnel.model.result import CellResult, CellState, CheckResult, last_results
 from windtunnel.store.layout import cell_folder_name
-from windtunnel.store.results import read_results
+from windtunnel.store.results import read_results, summarize
 from windtunnel.store.results_writer import ResultsWriter
 from windtunnel.store.run_dir import RunWriter
+from windtunnel.store.run_reader import find_record, find_run, list_records, list_runs
 
 
 def begin(base: Path, lab: str = "ring", **header) -> ResultsWriter:
@@ -164,3 +165,75 @@ def test_a_single_run_is_read_as_results_with_one_cell(tmp_path):
 def test_a_folder_without_results_is_named(tmp_path):
     with pytest.raises(UsageError, match="has no results"):
         read_results(tmp_path)
+
+
+def test_the_try_that_decides_is_counted_and_a_retry_is_not_hidden():
+    failed, passed = CellState.FAILED, CellState.PASSED
+    summary = summarize(
+        [
+            result(2, failed),
+            result(0, passed),
+            result(1, CellState.INTERRUPTED),
+            result(2, passed, attempt=2),
+            result(3, failed),
+            result(3, CellState.TIMEOUT, attempt=2),
+            result(1, passed),  # done anew: it counts in place of the interrupted one
+        ]
+    )
+    assert summary.counts == {"passed": 3, "timeout": 1}
+    assert (summary.tries, summary.cells, summary.passed) == (7, 4, False)
+    assert [(one.cell, one.state, one.checks) for one in summary.failures] == [
+        ("x=3", CellState.TIMEOUT, ())
+    ]
+    assert [(one.cell, one.attempt) for one in summary.only_at_retry] == [("x=2", 2)]
+
+
+@pytest.fixture
+def records(tmp_path):
+    """Results with the runs of two cells, a single run, and results with one cell."""
+    with begin(tmp_path) as writer:
+        for cell in ("loss=1%", "loss=2%"):
+            run = writer.run_folder(cell, 1)
+            RunWriter.create_at(run, lab="ring", lab_text="", source_text=None, manifest={}).close()
+        writer.finish("passed", summary={})
+    RunWriter.create(tmp_path, lab="ring", lab_text="", source_text=None, manifest={}).close()
+    with begin(tmp_path, "solo") as writer:
+        run = writer.run_folder("solo", 1)
+        RunWriter.create_at(run, lab="solo", lab_text="", source_text=None, manifest={}).close()
+        writer.finish("passed", summary={})
+    return tmp_path
+
+
+def test_runs_and_results_share_their_numbers_and_are_found_by_them(records):
+    ring = records / "ring"
+    assert list_records(records) == (ring / "0001", ring / "0002", records / "solo" / "0001")
+    assert list_runs(records) == (ring / "0002",)
+    assert find_record("ring/1", records) == ring / "0001"
+    assert find_record("ring", records) == ring / "0002"
+    assert find_record("solo", records) == records / "solo" / "0001"
+    assert find_record(str(ring / "0001"), records) == ring / "0001"
+
+
+def test_the_run_of_a_cell_is_found_by_its_name_and_by_its_folder(records):
+    cell = records / "ring" / "0001" / "cells" / "loss=1%25"
+    assert find_run("ring/1/loss=1%", records) == cell
+    assert find_run("ring/0001/loss=1%25", records) == cell
+    assert find_run(str(cell), records) == cell
+    # of one cell there is nothing to choose
+    assert find_run("solo", records).name == "solo"
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "hint"),
+    [
+        ("ring/1", "has the results of 2 cells", "such as ring/0001/loss=1%"),
+        ("ring/1/loss=3%", "no cell 'loss=3%' has a run", "'loss=2%'"),
+        ("ring/2/loss=1%", "there is no run 'ring/2/loss=1%'", "are 0001 to 0002"),
+        ("rong/1", "there is no run 'rong/1'", "ring"),
+    ],
+)
+def test_a_run_that_is_not_there_is_told_from_those_that_are(records, name, message, hint):
+    with pytest.raises(UsageError) as caught:
+        find_run(name, records)
+    assert message in caught.value.message
+    assert hint in caught.value.hint

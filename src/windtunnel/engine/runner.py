@@ -274,6 +274,6 @@ def _bug(what: CellTry, error: InternalError) -> CellResult:
     """The result of a try that met a bug of ours; its traceback goes beside the run."""
     notes = getattr(error, "__notes__", [])
     last = (notes[-1].strip().splitlines() or [""])[-1] if notes else ""
-    if what.path.is_dir():
+    with suppress(OSError):  # no folder, or a full disk: the last line is in the finding
         (what.path / "traceback.txt").write_text("\n".join(notes))
     return what.bare_result(CellState.ERROR, f"this is our bug, not yours: {last}")
