@@ -10,7 +10,8 @@ import pytest
 import small_labs
 from windtunnel.engine.driven import DrivenRun
 from windtunnel.engine.session import SessionRequest
-from windtunnel.errors import HostError, StateError
+from windtunnel.errors import HostError, OverdueError, StateError
+from windtunnel.model.hook import Limits
 from windtunnel.store.compare import digest_run
 from windtunnel.store.run_reader import RunReader
 
@@ -55,6 +56,17 @@ def test_a_failed_step_is_the_verdict_and_the_end_comes_once(kernel_path, tmp_pa
     assert RunReader(run.path).state == "failed"
     with pytest.raises(StateError, match="the world has ended"):
         run.world.sleep("1 s")
+
+
+def test_a_lab_takes_no_more_virtual_time_than_it_may(kernel_path, tmp_path):
+    spec = replace(small_labs.pair(), limits=Limits(virtual_ns=3_000_000_000))
+    with pytest.raises(OverdueError), DrivenRun(request(spec, kernel_path, tmp_path / "a")) as run:
+        run.world.sleep("1 h")
+    assert RunReader(run.path).state == "timeout"
+    asked = request(spec, kernel_path, tmp_path / "b")
+    with DrivenRun(asked, schedule=False) as run:
+        run.world.sleep("1 h")
+    assert RunReader(run.path).state == "passed"
 
 
 def test_what_the_program_fails_with_is_the_finding_in_one_line(kernel_path, tmp_path):

@@ -466,6 +466,18 @@ def test_a_test_without_a_lab_that_asks_for_a_world_is_told_how_to_get_one(booti
     assert FRAME.findall(done.stdout) == []
 
 
+def test_a_lab_with_hooks_on_the_host_is_refused_rather_than_run_without_them(suite):
+    suite.write("hooks.yaml", PAIR + "hooks: {before_cell: [make ready]}\n")
+    suite.tests("""
+@pytest.mark.lab("hooks.yaml")
+def test_hooked(world): ...
+""")
+    done = suite()
+    assert outcomes(done) == {"error": 1}
+    assert "the lab pair has hooks on this machine, and tests do not run them" in done.stdout
+    assert FRAME.findall(done.stdout) == []
+
+
 def test_a_kernel_that_is_not_there_is_an_error_without_a_traceback(suite):
     suite.tests("""
 @pytest.mark.lab("pair.yaml", kernel="1.2.3")

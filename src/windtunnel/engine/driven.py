@@ -18,7 +18,7 @@ from windtunnel.engine.capture import Captures
 from windtunnel.engine.run import Check, LabRun
 from windtunnel.engine.session import RunRecord, SessionRequest
 from windtunnel.engine.world import World
-from windtunnel.errors import GuestError, WindtunnelError
+from windtunnel.errors import GuestError, OverdueError, WindtunnelError
 
 
 class DrivenRun:
@@ -40,8 +40,8 @@ class DrivenRun:
 
         Args:
             request: what to run; `repeat` says how the program is repeated.
-            schedule: whether the lab's own processes, faults, steps and captures are
-                part of it.
+            schedule: whether the lab's own processes, faults, steps, captures and its
+                limit of virtual time are part of it.
             begun: called with the run's folder as soon as it is there.
 
         Raises:
@@ -60,8 +60,11 @@ class DrivenRun:
             with self._record:
                 self._finish(error, None)
             raise
+        limit_ns = request.spec.limits.virtual_ns
         if schedule:
             try:
+                if limit_ns is not None:
+                    self.world.end_by(limit_ns)
                 self._begin_schedule()
             except BaseException as error:
                 self.end(error)
@@ -116,7 +119,7 @@ class DrivenRun:
         if isinstance(error, KeyboardInterrupt):
             state = "interrupted"
         elif isinstance(error, WindtunnelError):
-            state = "error"
+            state = "timeout" if isinstance(error, OverdueError) else "error"
         if isinstance(error, GuestError):
             self._record.note_error(error)
         finding = None

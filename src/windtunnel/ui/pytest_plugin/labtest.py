@@ -17,6 +17,7 @@ import pytest
 import windtunnel
 from windtunnel.engine.cells import LabCell, LabCells
 from windtunnel.engine.driven import DrivenRun
+from windtunnel.engine.hooks import host_hooks
 from windtunnel.engine.kernel import default_kernel
 from windtunnel.engine.lab import Lab
 from windtunnel.engine.run import Check
@@ -125,6 +126,12 @@ class LabTest:
 
     def _request(self, lab: Lab, mark: LabMark) -> SessionRequest:
         spec = lab.spec()
+        if mark.schedule and host_hooks(spec):
+            raise UsageError(
+                f"the lab {spec.name} has hooks on this machine, and tests do not run them",
+                hint="do in a fixture what they do, and mark the test schedule=False; "
+                "or run it with: windtunnel run --hooks",
+            )
         if self._seed is not None:
             spec = replace(spec, seed=self._seed)
         config = self._item.config
