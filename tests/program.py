@@ -26,7 +26,8 @@ class Program:
         self.folder = folder
         self.module = module
         path = os.pathsep.join([str(REPOSITORY / "src"), os.environ.get("PYTHONPATH", "")])
-        dropped = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "WINDTUNNEL_KERNEL", "TERM")
+        # pytest shortens no line where CI is set, so it would say more in one place than here.
+        dropped = ("CI", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "WINDTUNNEL_KERNEL", "TERM")
         self.environment = {
             name: value
             for name, value in os.environ.items()
