@@ -85,7 +85,7 @@ def test_a_suite_may_take_hours_but_not_longer_than_the_lab(run):
     assert [check.passed for check in run(late).checks] == [True, True]
     (step,) = run(late.replace("40", "60")).checks
     assert (step.passed, step.took_ns) == (False, 59 * SECOND_NS)
-    assert step.message == "its tests had not ended when the lab stopped"
+    assert step.message == "it had not ended when the lab stopped"
 
 
 def test_a_suite_whose_step_does_not_count_fails_nothing(run):

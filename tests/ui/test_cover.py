@@ -125,3 +125,20 @@ def test_mistakes_are_said_with_their_place(program):
         assert done.returncode == 2, arguments
         assert message in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_of_a_lab_few_cells_are_listed_that_have_every_pair(program):
+    text = "name: lab\nparams: {x: [a, b], y: [c, d], z: [e, f]}\nnodes: {n: {}}\n"
+    lab = program.write("lab.yaml", text)
+    rows = json.loads(program("matrix", "cover", lab, "--format", "json").stdout)
+    pairs = {
+        (one, row["params"][one], two, row["params"][two])
+        for row in rows
+        for one, two in (("x", "y"), ("x", "z"), ("y", "z"))
+    }
+    assert (len(rows), len(pairs)) == (4, 12)
+    listed = program("matrix", "cover", lab).stdout.splitlines()
+    assert [line.split()[1] for line in listed] == [row["name"] for row in rows]
+    done = program("matrix", "cover", lab, "--check", "rows.csv")
+    assert done.returncode == 2
+    assert "--cover 2" in done.stderr

@@ -166,3 +166,10 @@ def test_a_killed_run_can_be_read(booting_program, name):
     process.communicate(timeout=30)
     shown = json.loads(booting_program("runs", "show", "endless", "--json").stdout)
     assert shown["state"] == "killed"
+
+
+def test_a_step_that_still_runs_when_the_lab_stops_has_not_passed(booting_program):
+    text = "name: cut\nstop: 5 s\nnodes: {a: {}}\nsteps: [{at: 1 s, node: a, cmd: sleep 100}]\n"
+    done = booting_program("run", booting_program.write("lab.yaml", text))
+    assert done.returncode == 1
+    assert "it had not ended when the lab stopped" in done.stdout

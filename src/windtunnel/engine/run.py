@@ -119,7 +119,7 @@ class LabRun:
         try:
             captures.start()
             self._run_timeline()
-            self._judge_suites()
+            self._judge_unended()
             self._run_validations()
             self._judge_processes()
             if self._spec.counters_ns is not None:
@@ -276,21 +276,24 @@ class LabRun:
             )
         )
 
-    def _judge_suites(self) -> None:
-        """A test suite that the lab's end cut short has not passed."""
+    def _judge_unended(self) -> None:
+        """A command that the lab's end cut short has not passed."""
         decided = {check.name for check in self._checks}
+        now_ns = self._world.now_ns
         for step in self._spec.steps:
             action = step.action
-            if isinstance(action, Command) and action.junit and step.name not in decided:
+            if not isinstance(action, Command) or step.name in decided:
+                continue
+            if step.at_ns < now_ns or action.junit:
                 self._decide(
                     Check(
                         name=step.name,
                         kind="step",
                         node=action.node,
                         at_ns=step.at_ns,
-                        took_ns=self._world.now_ns - step.at_ns,
+                        took_ns=max(now_ns - step.at_ns, 0),
                         passed=False,
-                        message="its tests had not ended when the lab stopped",
+                        message="it had not ended when the lab stopped",
                         judged=step.check,
                     )
                 )

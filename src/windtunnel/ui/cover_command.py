@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from windtunnel.errors import ExitStatus, UsageError
+from windtunnel.ui import matrix_lab
 from windtunnel.ui.failures import say_on_stderr
 from windtunnel.ui.options import examples
 
@@ -45,7 +46,8 @@ def cover(
     model: Annotated[
         Path,
         typer.Argument(
-            metavar="MODEL", help="A PICT model, a cit model of Avocado, or a Cartesian FILE.cfg."
+            metavar="MODEL",
+            help="A PICT model, a cit model of Avocado, a Cartesian FILE.cfg, or a lab.",
         ),
     ],
     *,
@@ -89,6 +91,14 @@ def cover(
     # Imported where they are needed, so that other commands do not wait for it.
     from windtunnel.matrix.rowtext import read_rows  # noqa: PLC0415
 
+    if matrix_lab.is_lab(model):
+        if mixed or required or check:
+            raise UsageError(
+                "--mixed, --required and --check are for models and .cfg files",
+                hint=f"windtunnel run {model} --cover {strength} runs what is listed without them",
+            )
+        _write_cells(model, strength, seed, format_)
+        return ExitStatus.PASSED
     if model.suffix == ".cfg":
         subject = _matrix(model, mixed or [])
     else:
@@ -102,6 +112,22 @@ def cover(
     )
     _write(subject.parameters, subject.cover(strength, wanted, seed), format_)
     return ExitStatus.PASSED
+
+
+def _write_cells(lab: Path, strength: int, seed: int, format_: Format) -> None:
+    """Write the cells that `run --cover` would run."""
+    from windtunnel.ui import screen  # noqa: PLC0415
+
+    cells = matrix_lab.cells_of(lab, None, None)
+    cells.require_some()
+    rows = [matrix_lab.document(cell) for cell in cells.cover(strength, seed)]
+    if format_ is Format.JSON:
+        screen.print_json(rows)
+        return
+    separator = "," if format_ is Format.CSV else "  "
+    for row in rows:
+        name = f'"{row["name"]}"' if format_ is Format.CSV else row["name"]
+        screen.out().print(f"{row['number']}{separator}{name}")
 
 
 def _write(parameters: Sequence[Parameter], rows: list[Cell], format_: Format) -> None:
