@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from windtunnel.engine.cells import read_cells
-from windtunnel.errors import LabFileError, LabFileErrors, UsageError
+from windtunnel.errors import LabFileError, LabFileErrors, MatrixFileError, UsageError
 
 LAB = """\
 name: pair
@@ -297,3 +298,178 @@ def test_cells_are_those_of_a_product_by_hand(sizes, data):
     for size in sizes:
         total *= size
     assert all(0 <= cell.index < total for cell in unnamed.cells())
+
+
+def test_an_excluded_cell_that_is_included_is_there_again(lab):
+    path = lab(
+        "params: {loss: [0%, 1%], size: [small, big], ms: [1]}\n"
+        "exclude: [{size: big}]\ninclude: [{loss: 1%}, {loss: 9%, size: big}]"
+    )
+    cells = read_cells(path)
+    assert [(cell.index, cell.name) for cell in cells] == [
+        (0, "loss=0%,size=small,ms=1"),
+        (2, "loss=1%,size=small,ms=1"),
+        (4, "loss=1%,size=big,ms=1"),
+        (5, "loss=9%,size=big,ms=1"),
+    ]
+    assert cells.named("loss=1%,size=big,ms=1").index == 4
+    assert cells.numbered(4).name == "loss=1%,size=big,ms=1"
+    with pytest.raises(UsageError, match="is dropped"):
+        cells.named("loss=0%,size=big,ms=1")
+
+
+def test_rules_that_do_nothing_and_slips_of_the_pen_are_doubted(lab):
+    cells = read_cells(
+        lab(
+            "params: {loss: [0%, 10%], cc: [cubic, reno], ms: [1]}\n"
+            "exclude: [{loss: 0%}, {loss: 0%, cc: reno}]\n"
+            "include: [{loss: 10%}, {loss: 1O%}, {cc: cubci}, {loss: 20%}]"
+        )
+    )
+    doubts = [str(one) for one in cells.doubts()]
+    assert len(doubts) == 4
+    assert "4:23: this rule excludes nothing" in doubts[0]
+    assert "includes nothing" in doubts[1]
+    assert re.search(r"'1O%'.*\n.*did you mean '10%'\?", doubts[2])
+    assert re.search(r"'cubci'.*\n.*did you mean 'cubic'\?", doubts[3])
+    assert read_cells(lab("params: {loss: [0%], ms: [1]}")).doubts() == []
+
+
+def test_rules_with_many_values_are_counted_by_axis_and_not_by_combination(lab):
+    values = ", ".join(f"v{number}" for number in range(100))
+    path = lab(
+        f"params: {{a: [{values}], b: [{values}], c: [{values}], d: [{values}]}}\n"
+        f"exclude: [{{a: [{values}], b: [{values}], c: [{values}], d: [v1, v2]}}]\n"
+        "include: [{a: v7, b: new, c: v1, d: v1}, {d: v1, a: v1, b: v1, c: v1}]"
+    )
+    cells = read_cells(path, only=["a=v*,b=v*,c=v*"], no=["a=v1*,b=v1*,c=v1*,d=v1*"])
+    assert cells.count() == 98 * 10**6 - 11**3 * 10  # v1 and v10 to v19; of d, v1 is excluded
+    whole = read_cells(path)
+    assert whole.count() == 98 * 10**6 + 2
+    assert cells.named("a=v2,b=v3,c=v4,d=v5").index == 2 * 10**6 + 3 * 10**4 + 4 * 100 + 5
+
+
+def test_a_rule_that_names_one_axis_of_many_is_no_walk_through_all(lab):
+    axes = ", ".join(f"x{number}: [{', '.join(map(str, range(10)))}]" for number in range(12))
+    cells = read_cells(lab(f"params: {{{axes}}}\ninclude: [{{x0: 3}}]"))
+    assert cells.count() == 10**12
+    assert len(cells.doubts()) == 1
+    with pytest.raises(LabFileError, match="more than 10000 cells are included"):
+        read_cells(lab(f"params: {{{axes}}}\ninclude: [{{x0: 11}}]"))
+
+
+HUGE = "".join(
+    f"variants a{axis}:\n"
+    + "".join(f"    - v{axis}_{value}:\n        k{axis} = {value}\n" for value in range(10))
+    for axis in range(12)
+)
+
+
+def test_a_configuration_of_a_million_millions_is_used_cell_by_cell(lab, tmp_path):
+    (tmp_path / "tests.cfg").write_text(f"{HUGE}no v3_4..v7_5\n")
+    path = lab("matrix: tests.cfg")
+    cells = read_cells(path)
+    assert cells.count() == 99 * 10**10
+    some = cells.cell(123_456_789_012)
+    assert cells.named(some.name) == some == cells.numbered(some.index)
+    kept = read_cells(path, only=[some.name.split(".")[3]])
+    assert kept.named(some.name) == some
+    first = kept.cell(0)
+    assert cells.numbered(first.index) == first
+    rows = list(cells.cover(2, 0))
+    assert 100 < len(rows) < 300
+    assert [row.index for row in rows] == sorted(row.index for row in rows)
+    assert [cells.named(row.name).index for row in rows] == [row.index for row in rows]
+    with pytest.raises(UsageError, match=r"the filters drop it: 'no v3_4\.\.v7_5'"):
+        cells.named(
+            ".".join(f"v{axis}_{ {3: 4, 7: 5}.get(axis, 0) }" for axis in reversed(range(12)))
+        )
+    with pytest.raises(UsageError, match="there is no cell") as caught:
+        cells.named("v11_0.v10_x")
+    assert "v10_" in caught.value.hint
+
+
+def test_indexes_and_names_are_the_same_whatever_filters_are_given(lab, tmp_path):
+    (tmp_path / "tests.cfg").write_text(
+        "variants:\n    - a:\n    - b:\n        variants:\n            - c:\n            - d:\n"
+        "variants:\n    - x:\n    - y:\nno b.c..x, x..b.c\n"
+    )
+    path = lab("matrix: tests.cfg")
+    every = {cell.name: cell for cell in read_cells(path)}
+    assert list(every) == ["x.a", "x.b.d", "y.a", "y.b.c", "y.b.d"]
+    assert [cell.index for cell in every.values()] == [0, 1, 2, 3, 4]
+    for only, no in ((["y"], []), ([], ["a"]), (["b..d"], ["x"])):
+        kept = read_cells(path, only=only, no=no)
+        found = list(kept)
+        assert found == [every[cell.name] for cell in found]
+        assert found == [kept.cell(position) for position in range(kept.count())]
+        assert list(kept.cover(2, 0)) == [kept.named(cell.name) for cell in kept.cover(2, 0)]
+    with pytest.raises(UsageError, match=r"number 0, 'x\.a', is dropped"):
+        read_cells(path, only=["y"]).numbered(0)
+
+
+def test_variants_of_one_name_are_told_apart_by_their_numbers(lab, tmp_path):
+    (tmp_path / "tests.cfg").write_text(
+        "variants:\n    - a:\n        ms = 1\n    - a:\n        ms = 2\n    - b:\n        ms = 3\n"
+        "variants:\n    - x:\n    - y:\n"
+    )
+    path = lab("matrix: tests.cfg")
+    names_ = [cell.name for cell in read_cells(path)]
+    assert names_ == ["x.a#0", "x.a#1", "x.b", "y.a#3", "y.a#4", "y.b"]
+    cells = read_cells(path, only=["y"])
+    assert [cell.name for cell in cells] == names_[3:]
+    assert cells.named("y.a#4").params["ms"] == "2"
+    with pytest.raises(UsageError, match=r"several cells are called 'y\.a'") as caught:
+        cells.named("y.a")
+    assert "'y.a#3'" in caught.value.hint
+
+
+def test_cells_of_a_join_have_stable_numbers_too(lab, tmp_path):
+    (tmp_path / "tests.cfg").write_text(
+        "variants:\n    - a:\n    - b:\n    - c:\nvariants:\n    - x:\n    - y:\njoin a b\n"
+    )
+    path = lab("matrix: tests.cfg")
+    every = list(read_cells(path))
+    assert len({cell.name for cell in every}) == len(every) == 4
+    kept = list(read_cells(path, only=["x"]))
+    assert [every[cell.index] for cell in kept] == kept != []
+    with pytest.raises(MatrixFileError, match="join"):
+        read_cells(path).cover(2, 0)
+
+
+def test_a_lab_whose_name_has_parameters_is_called_by_its_file(lab):
+    path = lab("params: {ms: [1, 2], loss: [0%]}")
+    path.write_text(path.read_text().replace("name: ", "name: x-${ms}-", 1))
+    cells = read_cells(path)
+    assert cells.lab == path.stem
+    assert cells.spec(cells.cell(1)).name.startswith("x-2-")
+
+
+def test_an_empty_mapping_of_parameters_is_an_error(lab):
+    with pytest.raises(LabFileErrors, match="params has no axes"):
+        read_cells(lab("params: {}"))
+
+
+def test_each_mistake_is_told_once_with_the_cells_that_have_it(lab):
+    cells = read_cells(lab("params: {ms: [1, -1, x], loss: [0%, 120%]}"))
+    with pytest.raises(LabFileErrors) as caught:
+        cells.check(cells)
+    texts = [error.message for error in caught.value.errors]
+    assert len(texts) == len(set(texts)) == 3
+    assert sum("in the cells" in text for text in texts) == 3
+    right = read_cells(lab("params: {ms: [1, 2], loss: [0%]}"))
+    assert right.check(right) == right.spec(right.cell(0))
+
+
+def test_a_name_may_have_its_parts_in_another_order_or_fewer_if_one_cell_has_them(lab):
+    cells = read_cells(lab())
+    small = cells.named("loss=20%,size=small")
+    for text in ("size=small,loss=20%", "20%", "loss=20%", " small , 20%"):
+        assert cells.named(text) == small
+    with pytest.raises(UsageError, match="'small' is 3 cells") as caught:
+        cells.named("small")
+    assert "'loss=0%,size=small'" in caught.value.hint
+    with pytest.raises(UsageError, match="'loss=20%,size=big' is dropped"):
+        cells.named("size=big,loss=20%")
+    with pytest.raises(UsageError, match="no axis has a value 'tiny'"):
+        cells.named("tiny")

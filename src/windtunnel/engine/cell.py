@@ -12,8 +12,7 @@ class LabCell:
     """One combination of a lab's parameters.
 
     Attributes:
-        index: its place in the order of the lab, from 0; for a matrix in a file of its
-            own, among those that its filters leave.
+        index: its place in the order of the lab, from 0, whatever filters leave of it.
         name: says what it has of each axis: "loss=1%,cc=bbr". It does not depend on
             which other cells there are. A lab without parameters has one cell of its
             own name.

@@ -3,64 +3,27 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from windtunnel.engine.cell import LabCell
 from windtunnel.engine.labfile import LabFile, read_text
 from windtunnel.engine.paramspace import ParamSpace
+from windtunnel.engine.space import LoneSpace, Space
+from windtunnel.engine.variantspace import variant_space
 from windtunnel.errors import LabFileError, LabFileErrors, UsageError
-from windtunnel.matrix.cells import ABSENT
-from windtunnel.matrix.cover import cover_space
 from windtunnel.matrix.indexes import sample_indexes, shard_bounds
-from windtunnel.matrix.matrix import Matrix, MatrixVariant
+from windtunnel.matrix.matrix import Matrix
 from windtunnel.matrix.parser import read_beside
+from windtunnel.matrix.warn import Doubt
 from windtunnel.model.lab import LabSpec
 from windtunnel.model.params import Params, read_params
 from windtunnel.model.yamltree import parse_yaml
 
 __all__ = ["LabCell", "LabCells", "read_cells"]
 
-_AXIS_LABEL = re.compile(r"\(([^()=]*)=([^()]*)\)")
-
-
-class Space(Protocol):
-    """Cells that filters leave, by their position among them."""
-
-    def count(self) -> int:
-        """How many there are."""
-        ...
-
-    def at(self, position: int) -> LabCell:
-        """The one at a position."""
-        ...
-
-    def cells(self) -> Iterator[LabCell]:
-        """All of them in their order, one at a time."""
-        ...
-
-    def named(self, name: str) -> LabCell:
-        """The one with a name."""
-        ...
-
-    def numbered(self, index: int) -> LabCell:
-        """The one with an index."""
-        ...
-
-    def cover(self, strength: int, seed: int) -> list[LabCell]:
-        """Few that hold each combination of so many values."""
-        ...
-
-    def why_empty(self) -> LabFileError | UsageError:
-        """Why there are none."""
-        ...
-
-    def dropped_by(self, name: str) -> list[str]:
-        """Which rules and filters drop the cell of a name; none: it is there."""
-        ...
+_NAMES_SHOWN = 3  # of cells with the same mistake
 
 
 class LabCells:
@@ -129,21 +92,63 @@ class LabCells:
         """
         return self._space.numbered(index)
 
+    def find(self, name: str) -> LabCell:
+        """The cell with a name, or an index in digits.
+
+        Raises:
+            UsageError: there is none, or the filters drop it.
+        """
+        return self.numbered(int(name)) if name.isdecimal() else self.named(name)
+
     def spec(self, cell: LabCell) -> LabSpec:
         """The lab of a cell, complete and checked.
 
         Raises:
             LabFileErrors: it is wrong; every mistake with its place and the cell.
         """
+        try:
+            return self._spec(cell)
+        except LabFileError as error:
+            if not self.has_params:
+                raise
+            place = f"in the cell {cell.name}"
+            if not isinstance(error, LabFileErrors):
+                raise _in_cells(error, place) from error
+            raise LabFileErrors([_in_cells(one, place) for one in error.errors]) from error
+
+    def check(self, cells: Iterable[LabCell]) -> LabSpec:
+        """Check the labs of several cells.
+
+        Returns:
+            That of the first.
+
+        Raises:
+            LabFileErrors: some are wrong; each mistake once, with the cells that have it.
+        """
+        first: LabSpec | None = None
+        found: dict[tuple[str, str], tuple[LabFileError, list[str]]] = {}
+        for cell in cells:
+            try:
+                spec = self._spec(cell)
+            except LabFileError as error:
+                for one in _errors(error):
+                    key = (one.message, str(one.where))
+                    found.setdefault(key, (one, []))[1].append(cell.name)
+            else:
+                first = first or spec
+        if not found:
+            assert first is not None, "there is a cell"
+            return first
+        if not self.has_params:
+            raise LabFileErrors([error for error, _ in found.values()])
+        shown = [_in_cells(error, _which(names)) for error, names in found.values()]
+        raise LabFileErrors(shown)
+
+    def _spec(self, cell: LabCell) -> LabSpec:
         seed, stop_ns = self._overrides
         if not self.has_params:
             return self._file.spec(seed=seed, stop_ns=stop_ns)
-        try:
-            return self._file.spec(seed=seed, stop_ns=stop_ns, params=cell.params)
-        except LabFileErrors as errors:
-            raise LabFileErrors([_in_cell(one, cell) for one in errors.errors]) from errors
-        except LabFileError as error:
-            raise _in_cell(error, cell) from error
+        return self._file.spec(seed=seed, stop_ns=stop_ns, params=cell.params)
 
     def shard(self, shard: int, shards: int) -> Iterable[LabCell]:
         """One of several shards, counted from 1: neighbours, as many as in the others.
@@ -181,6 +186,10 @@ class LabCells:
             UsageError: no cell has this name, with or without them.
         """
         return self._space.dropped_by(name)
+
+    def doubts(self) -> list[Doubt]:
+        """What is allowed in the parameters and most likely a mistake."""
+        return self._space.doubts()
 
     def why_empty(self) -> LabFileError | UsageError:
         """Say why no cell is left, for a lab without cells."""
@@ -239,35 +248,67 @@ def read_cells(
     params = read_params(document)
     root = document.root.value
     name = root.get("name") if isinstance(root, dict) else None
-    lab = name if isinstance(name, str) and name else path.stem
+    # A name with parameters in it is that of a cell.
+    lab = name if isinstance(name, str) and name and "${" not in name else path.stem
     space: Space
     matrix_files: list[Path] = []
     if params.matrix is not None:
-        space = _Configured(_matrix(path, params, only, no))
+        space = variant_space(_matrix(path, params), only, no)
         matrix_files.append(path.parent / params.matrix)
     elif params.axes:
         space = ParamSpace(params, only=only, no=no)
     elif only or no:
         raise UsageError(f"{path} has no parameters to filter", hint="leave out --only and --no")
     else:
-        space = _Single(lab)
+        space = LoneSpace(lab)
     return LabCells(
         file,
         space,
         lab=lab,
         matrix_files=matrix_files,
-        has_params=not isinstance(space, _Single),
+        has_params=not isinstance(space, LoneSpace),
         overrides=(seed, stop_ns),
     )
 
 
-def _in_cell(error: LabFileError, cell: LabCell) -> LabFileError:
-    return LabFileError(
-        f"{error.message} (in the cell {cell.name})", where=error.where, hint=error.hint
-    )
+def read_labs(path: Path, *, cell: str | None, stop_ns: int | None) -> Callable[[int], LabSpec]:
+    """Read a lab that is wanted with many seeds; its files are read once.
+
+    Args:
+        path: of the lab file.
+        cell: name or number of one, for a lab with parameters.
+        stop_ns: used instead of the file's.
+
+    Returns:
+        What gives the lab with a seed; raises LabFileErrors when it is wrong.
+
+    Raises:
+        LabFileErrors, LabFileError, UsageError, HostError: see `read_cells`.
+    """
+    file = LabFile(path)
+    if cell is None:
+        return lambda seed: file.spec(seed=seed, stop_ns=stop_ns)
+    params = read_cells(path).find(cell).params
+    return lambda seed: file.spec(seed=seed, stop_ns=stop_ns, params=params)
 
 
-def _matrix(path: Path, params: Params, only: Sequence[str], no: Sequence[str]) -> Matrix:
+def _errors(error: LabFileError) -> Sequence[LabFileError]:
+    return error.errors if isinstance(error, LabFileErrors) else (error,)
+
+
+def _in_cells(error: LabFileError, place: str) -> LabFileError:
+    return LabFileError(f"{error.message} ({place})", where=error.where, hint=error.hint)
+
+
+def _which(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"in the cell {names[0]}"
+    more = len(names) - _NAMES_SHOWN
+    listed = ", ".join(names[:_NAMES_SHOWN])
+    return f"in the cells {listed}{f' and {more} more' if more > 0 else ''}"
+
+
+def _matrix(path: Path, params: Params) -> Matrix:
     assert params.matrix is not None, "the caller looked"
     file = path.parent / params.matrix
     try:
@@ -275,97 +316,4 @@ def _matrix(path: Path, params: Params, only: Sequence[str], no: Sequence[str]) 
     except LabFileError as error:
         hint = error.hint or "its path begins at the lab file"
         raise LabFileError(error.message, where=params.matrix_where, hint=hint) from error
-    return Matrix.read(text, file=str(file), read=read_beside, only=only, no=no)
-
-
-class _Single:
-    """A lab without parameters."""
-
-    def __init__(self, lab: str) -> None:
-        self._cell = LabCell(0, lab, {})
-
-    def count(self) -> int:
-        return 1
-
-    def at(self, position: int) -> LabCell:
-        del position
-        return self._cell
-
-    def cells(self) -> Iterator[LabCell]:
-        yield self._cell
-
-    def named(self, name: str) -> LabCell:
-        if name == self._cell.name:
-            return self._cell
-        raise UsageError(
-            f"there is no cell {name!r}", hint=f"the lab has no parameters: {self._cell.name!r}"
-        )
-
-    def numbered(self, index: int) -> LabCell:
-        return self.named(self._cell.name if index == 0 else str(index))
-
-    def cover(self, strength: int, seed: int) -> list[LabCell]:
-        del strength, seed
-        return [self._cell]
-
-    def why_empty(self) -> UsageError:
-        raise AssertionError("a lab without parameters has a cell")
-
-    def dropped_by(self, name: str) -> list[str]:
-        self.named(name)
-        return []
-
-
-class _Configured:
-    """The variants of a Cartesian configuration."""
-
-    def __init__(self, matrix: Matrix) -> None:
-        self._matrix = matrix
-
-    def count(self) -> int:
-        return self._matrix.count()
-
-    def at(self, position: int) -> LabCell:
-        return _variant_cell(position, self._matrix.variant(position))
-
-    def cells(self) -> Iterator[LabCell]:
-        for position, variant in enumerate(self._matrix.variants()):
-            yield _variant_cell(position, variant)
-
-    def named(self, name: str) -> LabCell:
-        for cell in self.cells():
-            if cell.name == name:
-                return cell
-        self._matrix.explain(name)
-        raise UsageError(f"there is no cell {name!r}", hint="the filters drop it")
-
-    def numbered(self, index: int) -> LabCell:
-        return self.at(index)
-
-    def cover(self, strength: int, seed: int) -> list[LabCell]:
-        space = self._matrix.cells()
-        strength = min(strength, len(space.axes))
-        rows = {
-            tuple(
-                axis.values[number]
-                for axis, number in zip(space.axes, row, strict=True)
-                if number != ABSENT
-            )
-            for row in cover_space(space, strength, seed=seed)
-        }
-        wanted = {".".join(row) for row in rows}
-        return [cell for cell in self.cells() if cell.name in wanted]
-
-    def why_empty(self) -> LabFileError:
-        return self._matrix.why_empty()
-
-    def dropped_by(self, name: str) -> list[str]:
-        found = self._matrix.explain(name)
-        if not all(one.removed for one in found):
-            return []
-        return [f"{removal.text!r}, {removal.where}" for removal in found[0].removed]
-
-
-def _variant_cell(position: int, variant: MatrixVariant) -> LabCell:
-    params: Mapping[str, str] = variant.params
-    return LabCell(position, _AXIS_LABEL.sub(r"\2", variant.name), params)
+    return Matrix.read(text, file=str(file), read=read_beside)

@@ -10,25 +10,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
-from itertools import product
 from math import prod
 
 from windtunnel.engine.cell import LabCell
+from windtunnel.engine.paramdoubts import strange_values
+from windtunnel.engine.paraminclude import Labels, Pattern, included, pattern_of
 from windtunnel.errors import LabFileError, UsageError, Where
 from windtunnel.matrix.cover import cover_space
 from windtunnel.matrix.matrix import Matrix
-from windtunnel.matrix.syntax import Filter, Label, Only, Statement, Variant, Variants
+from windtunnel.matrix.syntax import (
+    Condition,
+    Filter,
+    Label,
+    Only,
+    Statement,
+    Variant,
+    Variants,
+)
+from windtunnel.matrix.warn import Doubt
 from windtunnel.model.nearmiss import hint_for
 from windtunnel.model.params import ParamAxis, ParamRule, Params
 
-INCLUDED_MAX = 10_000
-"""So many cells may stand beside the product: each one is kept."""
+_MEANT_SHOWN = 3  # of several cells that a part of a name may mean
 
-Labels = tuple[str, ...]
-"""What a cell has of each axis."""
-
-Pattern = dict[str, frozenset[str]]
-"""Which values of some axes a filter means; all of these axes must agree."""
+RULES_DOUBTED_MAX = 200
+"""Of so many rules each one is looked at for what it does; of more, none is."""
 
 
 class ParamSpace:
@@ -41,15 +47,17 @@ class ParamSpace:
             UsageError: a filter names what there is not.
             LabFileError: too many cells are included.
         """
+        self._source = params
         self._axes = params.axes
         self._product_size = prod(len(axis.values) for axis in self._axes)
         self._numbers = [
             {value.label: number for number, value in enumerate(axis.values)} for axis in self._axes
         ]
-        self._all_included = self._include(params.include)
+        self._exclude = params.exclude
+        self._include_rules = params.include
+        self._all_included = included(self._axes, params.exclude, params.include)
         self._kept = [(text, self._pattern(text)) for text in only]
         self._dropped = [(text, self._pattern(text)) for text in no]
-        self._exclude = params.exclude
         self._matrix = Matrix([*self._statements(), *self._filters()])
         self._product_count = self._matrix.count()
         self._included = [
@@ -90,8 +98,29 @@ class ParamSpace:
             )
             if -1 not in wanted and wanted in self._matrix.cells():
                 return self._cell(read)
+        if read is None or not self._knows(read):
+            return self._meant(name)
         dropped = self.dropped_by(name)
         raise UsageError(f"the cell {name!r} is dropped", hint=f"by {' and by '.join(dropped)}")
+
+    def _meant(self, text: str) -> LabCell:
+        """The only cell that a filter leaves: a name with its parts in another order, or fewer."""
+        pattern = self._pattern(text)
+        one = ParamSpace(
+            self._source,
+            only=[*(kept for kept, _ in self._kept), text],
+            no=[dropped for dropped, _ in self._dropped],
+        )
+        count = one.count()
+        if count == 1:
+            return one.at(0)
+        if not count and len(pattern) < len(self._axes):
+            raise one.why_empty()
+        if not count:
+            labels = tuple(min(pattern[axis.name]) for axis in self._axes)
+            return self.named(self._name(labels))
+        some = ", ".join(repr(one.at(at).name) for at in range(min(count, _MEANT_SHOWN)))
+        raise UsageError(f"{text!r} is {count} cells", hint=f"such as {some}")
 
     def dropped_by(self, name: str) -> list[str]:
         """Which rules and filters drop the cell of a name; none: it is there.
@@ -107,7 +136,7 @@ class ParamSpace:
         excluded = [
             f"exclude, {rule.where}"
             for rule in self._exclude
-            if labels not in self._all_included and self._agrees(labels, _pattern_of(rule))
+            if labels not in self._all_included and self._agrees(labels, pattern_of(rule))
         ]
         unmet = [f"--only {text!r}" for text, one in self._kept if not self._agrees(labels, one)]
         met = [f"--no {text!r}" for text, one in self._dropped if self._agrees(labels, one)]
@@ -150,12 +179,11 @@ class ParamSpace:
         statements = self._statements()
         if not Matrix(statements).count():
             return LabFileError("every cell is excluded", where=self._axes[0].where)
-        for one in self._filters():
-            statements.append(one)
+        for option, text, filters in self._filters_of_options():
+            statements += filters
             if not Matrix(statements).count():
-                option = "--no" if one.negative else "--only"
                 return UsageError(
-                    f"no cell is left after {option} {one.filter.text!r}",
+                    f"no cell is left after {option} {text!r}",
                     hint="what stands before it leaves some; all of it together does not",
                 )
         raise AssertionError("only an empty space is asked why")
@@ -209,60 +237,91 @@ class ParamSpace:
             axis.values[int(params[f"a{number}"])].label for number, axis in enumerate(self._axes)
         )
 
-    def _include(self, rules: Sequence[ParamRule]) -> list[Labels]:
-        found: dict[Labels, None] = {}
-        for rule in rules:
-            picks = dict(rule.picks)
-            choices = [
-                picks.get(axis.name, tuple(value.label for value in axis.values))
-                for axis in self._axes
-            ]
-            for labels in product(*choices):
-                # What is in the product already is no cell besides.
-                if not all(
-                    label in numbers for numbers, label in zip(self._numbers, labels, strict=True)
-                ):
-                    found[labels] = None
-                if len(found) > INCLUDED_MAX:
-                    raise LabFileError(
-                        f"more than {INCLUDED_MAX} cells are included besides the axes",
-                        where=rule.where,
-                        hint="make the values of it values of the axes",
-                    )
-        return list(found)
-
     # ---- the product as a matrix ----
 
     def _statements(self) -> list[Statement]:
         """The axes without what is excluded."""
+        return [*self._blocks(), *(self._excluding(rule) for rule in self._exclude)]
+
+    def _blocks(self) -> list[Statement]:
         # The block that comes last is the outermost loop.
-        found: list[Statement] = [
-            _block(number, axis) for number, axis in reversed(list(enumerate(self._axes)))
-        ]
-        for rule in self._exclude:
-            pattern = _pattern_of(rule)
-            found.append(self._only("exclude", pattern, negative=True, where=rule.where))
+        return [_block(number, axis) for number, axis in reversed(list(enumerate(self._axes)))]
+
+    def _excluding(self, rule: ParamRule) -> Statement:
+        return self._no("exclude", pattern_of(rule), rule.where)
+
+    def _filters(self) -> list[Statement]:
+        return [one for _, _, statements in self._filters_of_options() for one in statements]
+
+    def _filters_of_options(self) -> Iterator[tuple[str, str, list[Statement]]]:
+        for text, pattern in self._kept:
+            where = Where(f"<{text}>")
+            yield (
+                "--only",
+                text,
+                [Only(one, negative=False, where=where) for one in self._picked(text, pattern)],
+            )
+        for text, pattern in self._dropped:
+            yield "--no", text, [self._no(text, pattern, Where(f"<{text}>"))]
+
+    def _no(self, text: str, pattern: Pattern, where: Where) -> Statement:
+        """Drop what agrees with all axes of a pattern: conditions inside each other.
+
+        One filter that lists all combinations would be as long as their product.
+        """
+        *outer, last = self._picked(text, pattern)
+        found: Statement = Only(last, negative=True, where=where)
+        for one in reversed(outer):
+            found = Condition(one, negative=False, body=(found,), where=where)
         return found
 
-    def _filters(self) -> list[Only]:
-        kept = [self._only(text, pattern) for text, pattern in self._kept]
-        return kept + [self._only(text, pattern, negative=True) for text, pattern in self._dropped]
+    def _picked(self, text: str, pattern: Pattern) -> list[Filter]:
+        """For each axis of a pattern the values that it picks of the product."""
+        found = []
+        for number, (axis, numbers) in enumerate(zip(self._axes, self._numbers, strict=True)):
+            if axis.name in pattern:
+                picked = tuple(
+                    ((Label(str(at), f"a{number}"),),)
+                    for label, at in numbers.items()
+                    if label in pattern[axis.name]
+                )
+                # What is meant may be included cells alone: nothing of the product matches.
+                found.append(Filter(picked or (((Label("none", "none"),),),), text))
+        return found
 
-    def _only(
-        self, text: str, pattern: Pattern, *, negative: bool = False, where: Where | None = None
-    ) -> Only:
-        choices = [
-            [
-                (Label(str(numbers[label]), f"a{number}"),)
-                for label in numbers
-                if label in pattern[axis.name]
-            ]
-            for number, (axis, numbers) in enumerate(zip(self._axes, self._numbers, strict=True))
-            if axis.name in pattern
-        ]
-        # What is meant may be included cells alone: nothing of the product matches then.
-        alternatives = tuple(product(*choices)) or (((Label("none", "none"),),),)
-        return Only(Filter(alternatives, text), negative, where or Where(f"<{text}>"))
+    # ---- doubts ----
+
+    def doubts(self) -> list[Doubt]:
+        """Rules that do nothing, and new values of an axis that look like an old one."""
+        if len(self._exclude) + len(self._include_rules) > RULES_DOUBTED_MAX:
+            return []
+        strange = strange_values(self._axes, self._include_rules)
+        return [*self._idle_excludes(), *self._idle_includes(), *strange]
+
+    def _idle_excludes(self) -> Iterator[Doubt]:
+        statements = self._blocks()
+        left = Matrix(statements).count()
+        for rule in self._exclude:
+            statements.append(self._excluding(rule))
+            before, left = left, Matrix(statements).count()
+            if before == left:
+                yield Doubt(
+                    "this rule excludes nothing that was still there",
+                    rule.where,
+                    "rules before it exclude all of it",
+                )
+
+    def _idle_includes(self) -> Iterator[Doubt]:
+        before = 0
+        for number, rule in enumerate(self._include_rules):
+            after = len(included(self._axes, self._exclude, self._include_rules[: number + 1]))
+            if before == after:
+                yield Doubt(
+                    "this rule includes nothing that is not there already",
+                    rule.where,
+                    "the axes, or rules before it, have all of it",
+                )
+            before = after
 
     # ---- filters ----
 
@@ -324,10 +383,6 @@ class ParamSpace:
                 hint=hint_for(value, there, what="values"),
             )
         raise UsageError(f"no axis has a value {part!r}", hint=hint_for(part, there, what="values"))
-
-
-def _pattern_of(rule: ParamRule) -> Pattern:
-    return {name: frozenset(labels) for name, labels in rule.picks}
 
 
 def _block(number: int, axis: ParamAxis) -> Variants:

@@ -35,6 +35,7 @@ from windtunnel.matrix.syntax import (
     Statement,
     Variants,
 )
+from windtunnel.matrix.walks import Walk, Walks
 from windtunnel.matrix.warn import Doubt, warnings_of
 from windtunnel.model.nearmiss import hint_for
 
@@ -119,10 +120,20 @@ class Matrix:
             MatrixFileError: something is wrong with it.
         """
         statements = list(parse(text, file=file, read=read))
-        for word, filters in (("only", only), ("no", no)):
-            for one in filters:
-                statements += parse(f"{word} {one}", file=f"--{word}", read=read)
+        statements += _filters(only, no)
         return cls(statements, defaults=defaults, expand=expand, strict=strict)
+
+    def filtered(self, only: Sequence[str] = (), no: Sequence[str] = ()) -> Matrix:
+        """The same matrix with further filters behind its own.
+
+        Args:
+            only: as for `read`.
+            no: as for `read`.
+
+        Raises:
+            MatrixFileError: a filter is wrong.
+        """
+        return Matrix((*self._statements, *_filters(only, no)), **self._options)
 
     def count(self) -> int:
         """How many variants there are. Nothing is expanded."""
@@ -177,6 +188,26 @@ class Matrix:
             MatrixFileError: it has a join.
         """
         return Cells(self._plan, self._states)
+
+    @property
+    def joins(self) -> bool:
+        """Whether a variant is several choices at once, so that there are no `walks`."""
+        return self._plan.joins
+
+    def walks(self) -> Walks:
+        """The matrix as choices; without a join only."""
+        return Walks(self._plan, self._states)
+
+    def explain_walk(self, walk: Walk) -> Explanation:
+        """What became of the variant of a walk."""
+        return explain_way(self._plan, self.walks().edges(walk))
+
+    def unknown_label(self, name: str) -> str:
+        """For a name that there is not: what in it nothing is called, in words; or nothing."""
+        unknown, known = nearest_labels(self._plan, name)
+        if not unknown:
+            return ""
+        return f"nothing is called {unknown[0]!r}; {hint_for(unknown[0], known, what='labels')}"
 
     def doubts(self) -> list[Doubt]:
         """What is most likely a mistake."""
@@ -265,6 +296,18 @@ class Matrix:
                     where=_reference(self._statements, key, unknown),
                     hint=hint_for(unknown, keys, what="keys"),
                 )
+
+
+def _filters(only: Sequence[str], no: Sequence[str]) -> list[Statement]:
+    def read(name: str, beside: str) -> tuple[str, str]:
+        raise UsageError(f"a filter includes {name!r}", hint=f"include it in {beside or 'a file'}")
+
+    return [
+        statement
+        for word, filters in (("only", only), ("no", no))
+        for one in filters
+        for statement in parse(f"{word} {one}", file=f"--{word}", read=read)
+    ]
 
 
 def _reference(statements: Sequence[Statement], key: str, unknown: str) -> Where | None:

@@ -117,8 +117,8 @@ def _document(text: str, file: str, params: Mapping[str, str] | None) -> Documen
             raise LabFileError(
                 "this lab has parameters, so it is several labs",
                 where=document.where((key,), key=True),
-                hint=f"'windtunnel matrix list {document.file}' lists its cells, and "
-                "'windtunnel run' runs them",
+                hint=f"'windtunnel matrix list {document.file}' lists its cells, 'windtunnel run' "
+                "runs them, and other commands take one: --cell NAME",
             )
     return document
 

@@ -136,6 +136,8 @@ class _Reader:
         if not isinstance(node.children, dict):
             self._error("params must be a mapping of axes", self._where(node), "loss: [0%, 1%]")
             return
+        if not node.children:
+            self._error("params has no axes", self._where(node), "name one, or leave out 'params'")
         for name, child in node.children.items():
             where = self._document.where(("params", name), key=True)
             if not _NAME.fullmatch(name):

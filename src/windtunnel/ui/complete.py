@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 _SUFFIXES = (".yaml", ".yml")
 _MATRIX_SUFFIXES = (".cfg",)
+_CELLS_LOOKED_AT = 1000  # of a lab; who completes does not wait for 10^12
 
 
 def labs(incomplete: str) -> list[str]:
@@ -55,6 +57,21 @@ def kernels(incomplete: str) -> list[str]:
 
     names = [NEWEST, *(kernel.name for kernel in list_kernels())]
     return [name for name in names if name.startswith(incomplete)]
+
+
+def cells(ctx: Any, incomplete: str) -> list[str]:
+    """Offer the first cells of the lab that the command line names."""
+    from windtunnel.engine.cells import read_cells  # noqa: PLC0415 - only while completing
+    from windtunnel.errors import WindtunnelError  # noqa: PLC0415
+
+    lab = ctx.params.get("lab") or next(iter(ctx.args), None)
+    if lab is None:
+        return []
+    try:
+        looked_at = islice(read_cells(Path(lab)), _CELLS_LOOKED_AT)
+        return [cell.name for cell in looked_at if cell.name.startswith(incomplete)]
+    except WindtunnelError:
+        return []
 
 
 def nodes(ctx: Any, incomplete: str) -> list[str]:

@@ -15,6 +15,7 @@ import typer
 from windtunnel.errors import ExitStatus, LabFileError, UsageError
 from windtunnel.ui import complete, failures
 from windtunnel.ui.options import (
+    CellOption,
     KernelOption,
     LabArgument,
     ParallelOption,
@@ -82,6 +83,7 @@ def debug(
     command: _CommandOption = None,
     go_on: _GoOnOption = False,
     output: _OutputOption = None,
+    cell: CellOption = None,
     kernel: KernelOption = None,
     seed: SeedOption = None,
     read: ReadOption = None,
@@ -106,7 +108,7 @@ def debug(
     from windtunnel.ui.build_progress import kernel_to_boot  # noqa: PLC0415
     from windtunnel.ui.run_command import read_lab  # noqa: PLC0415
 
-    spec = read_lab(lab, seed=seed)
+    spec = read_lab(lab, seed=seed, cell=cell)
     wish = _Wish(node, _instant(at, spec), tuple(command or ()))
     _check_node(node, spec)
     if process is not None and go_on:

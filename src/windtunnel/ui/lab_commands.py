@@ -10,8 +10,15 @@ import typer
 
 from windtunnel.errors import ExitStatus, LabFileError, LabFileErrors, UsageError
 from windtunnel.model.lab import LabSpec
-from windtunnel.ui import complete, failures
-from windtunnel.ui.options import JsonOption, LabArgument, SeedOption, StopOption, examples
+from windtunnel.ui import complete, failures, matrix_lab
+from windtunnel.ui.options import (
+    CellOption,
+    JsonOption,
+    LabArgument,
+    SeedOption,
+    StopOption,
+    examples,
+)
 from windtunnel.ui.run_command import check_seed, stop_time
 
 OutOption = Annotated[
@@ -28,11 +35,6 @@ and as the first line of a lab file:
 
 CELLS_CHECKED_MAX = 1000
 """Of so many cells each one is checked; of more, some that have every pair of values."""
-
-CellOption = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="Which cell of a lab with parameters. Default: the first."),
-]
 
 
 def commands() -> typer.Typer:
@@ -106,7 +108,7 @@ def _lab_of(
         if cells.has_params:
             failures.say_on_stderr(f"{file}: the cell {chosen.name}, of {cells.count()}")
     else:
-        chosen = cells.named(cell)
+        chosen = cells.find(cell)
     return cells.spec(chosen)
 
 
@@ -120,6 +122,7 @@ def _checked(file: Path) -> tuple[LabSpec, int]:
 
     failures.remember_lab(file)
     cells = read_cells(file)
+    matrix_lab.print_doubts(cells.doubts())
     cells.require_some()
     count = cells.count()
     looked_at = cells if count <= CELLS_CHECKED_MAX else cells.cover(2, 0)
@@ -129,12 +132,7 @@ def _checked(file: Path) -> tuple[LabSpec, int]:
             f"{file}: of {count} cells these are checked that have every pair of values: "
             f"{len(looked_at)}"
         )
-    first: LabSpec | None = None
-    for cell in looked_at:
-        spec = cells.spec(cell)
-        first = first or spec
-    assert first is not None, "some are required"
-    return first, count if cells.has_params else 0
+    return cells.check(looked_at), count if cells.has_params else 0
 
 
 def show(

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from windtunnel.matrix.explain import Explanation
     from windtunnel.matrix.matrix import Matrix, MatrixVariant
 
-WARNINGS_SHOWN_MAX = 20
-
 FileArgument = Annotated[
     Path,
     typer.Argument(
@@ -257,11 +255,7 @@ def _read(
         expand=expand or (),
         strict=strict,
     )
-    doubts = matrix.doubts()
-    for one in doubts[:WARNINGS_SHOWN_MAX]:
-        say_on_stderr(f"warning: {one}")
-    if len(doubts) > WARNINGS_SHOWN_MAX:
-        say_on_stderr(f"warning: and {len(doubts) - WARNINGS_SHOWN_MAX} more of this kind")
+    matrix_lab.print_doubts(matrix.doubts())
     return matrix
 
 

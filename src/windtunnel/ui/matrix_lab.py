@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from windtunnel.errors import UsageError
+from windtunnel.ui.failures import say_on_stderr
 from windtunnel.ui.options import parse_shard
 
 if TYPE_CHECKING:
     from windtunnel.engine.cells import LabCell, LabCells
+    from windtunnel.matrix.warn import Doubt
 
 SUFFIXES = (".yaml", ".yml")
+
+WARNINGS_SHOWN_MAX = 20
+"""So many are printed; the rest is counted."""
 
 
 def is_lab(file: Path) -> bool:
@@ -30,7 +35,17 @@ def cells_of(file: Path, only: Sequence[str] | None, no: Sequence[str] | None) -
     """
     from windtunnel.engine.cells import read_cells  # noqa: PLC0415 - slow to import
 
-    return read_cells(file, only=tuple(only or ()), no=tuple(no or ()))
+    cells = read_cells(file, only=tuple(only or ()), no=tuple(no or ()))
+    print_doubts(cells.doubts())
+    return cells
+
+
+def print_doubts(doubts: Sequence[Doubt]) -> None:
+    """Warn of what is most likely a mistake."""
+    for one in doubts[:WARNINGS_SHOWN_MAX]:
+        say_on_stderr(f"warning: {one}")
+    if len(doubts) > WARNINGS_SHOWN_MAX:
+        say_on_stderr(f"warning: and {len(doubts) - WARNINGS_SHOWN_MAX} more of this kind")
 
 
 def chosen(
@@ -60,7 +75,7 @@ def find(cells: LabCells, name: str) -> LabCell:
     Raises:
         UsageError: there is none; it says which rule or filter has dropped it.
     """
-    return cells.numbered(int(name)) if name.isdecimal() else cells.named(name)
+    return cells.find(name)
 
 
 def write_cell(cell: LabCell, write: Callable[[str], Any] = sys.stdout.write) -> None:

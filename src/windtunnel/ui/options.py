@@ -35,6 +35,14 @@ SeedOption = Annotated[
     int | None,
     typer.Option(metavar="N", help="Of all randomness, in place of the lab's; 0 to 2^64 - 1."),
 ]
+CellOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Which cell of a lab with parameters: its name or its number.",
+        autocompletion=complete.cells,
+    ),
+]
 StopOption = Annotated[
     str | None,
     typer.Option(

@@ -271,9 +271,12 @@ def _run_cells(
         again_command,
         run_cells,
     )
+    from windtunnel.ui.matrix_lab import print_doubts  # noqa: PLC0415
 
     failures.remember_lab(lab)
     check_seed(seed)
+    cells = read_cells(lab)
+    print_doubts(cells.doubts())
     selection = Selection(
         only=asked.only,
         no=asked.no,
@@ -301,7 +304,7 @@ def _run_cells(
     return run_cells(
         CellsRequest(
             lab=request,
-            name=read_cells(lab).lab,
+            name=cells.lab,
             resume=asked.resume,
             rerun_failed=asked.rerun_failed,
             results=asked.results,
@@ -311,18 +314,30 @@ def _run_cells(
     )
 
 
-def read_lab(path: Path, *, seed: int | None = None, stop: str | None = None) -> LabSpec:
+def read_lab(
+    path: Path, *, seed: int | None = None, stop: str | None = None, cell: str | None = None
+) -> LabSpec:
     """Read a lab file; what the command line says comes before what the file says.
+
+    Args:
+        path: of the lab file.
+        seed: in place of the file's.
+        stop: in place of the file's.
+        cell: name or number of one, for a lab with parameters.
 
     Raises:
         LabFileErrors: it is wrong, or does not fit to the options.
-        UsageError: `stop` is no time.
+        UsageError: `stop` is no time, or there is no such cell.
     """
-    from windtunnel.engine.labfile import read_spec  # noqa: PLC0415 - as above
+    from windtunnel.engine.cells import read_cells  # noqa: PLC0415 - as above
+    from windtunnel.engine.labfile import read_spec  # noqa: PLC0415
 
     failures.remember_lab(path)
     check_seed(seed)
-    return read_spec(path, seed=seed, stop_ns=stop_time(stop))
+    if cell is None:
+        return read_spec(path, seed=seed, stop_ns=stop_time(stop))
+    cells = read_cells(path, seed=seed, stop_ns=stop_time(stop))
+    return cells.spec(cells.find(cell))
 
 
 def check_seed(seed: int | None) -> None:

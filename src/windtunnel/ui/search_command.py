@@ -14,6 +14,7 @@ from windtunnel.errors import ExitStatus, InternalError, UsageError, WindtunnelE
 from windtunnel.ui import failures
 from windtunnel.ui.options import (
     RUNS,
+    CellOption,
     JsonOption,
     KernelOption,
     LabArgument,
@@ -71,6 +72,7 @@ def search(
     stop_after: StopAfterOption = 1,
     no_shrink: NoShrinkOption = False,
     trials: TrialsOption = 200,
+    cell: CellOption = None,
     kernel: KernelOption = None,
     stop: StopOption = None,
     runs: RunsOption = RUNS,
@@ -93,7 +95,7 @@ def search(
     lab file or command; 3 when this machine lacks something; 130 after Ctrl-C.
     """
     # Imported here, so that other commands do not wait for it.
-    from windtunnel.engine.labfile import LabFile  # noqa: PLC0415
+    from windtunnel.engine.cells import read_labs  # noqa: PLC0415
     from windtunnel.engine.search import SearchRequest  # noqa: PLC0415
     from windtunnel.ui import screen  # noqa: PLC0415
     from windtunnel.ui.run_command import stop_time  # noqa: PLC0415
@@ -102,14 +104,14 @@ def search(
     range_of_seeds = _range(seeds)
     stop_ns = stop_time(stop)
     failures.remember_lab(lab)
-    file = LabFile(lab)
+    lab_of = read_labs(lab, cell=cell, stop_ns=stop_ns)
     # What is wrong with the lab is said before a kernel is looked for, and its files are read.
-    spec = file.spec(seed=range_of_seeds[0], stop_ns=stop_ns)
+    spec = lab_of(range_of_seeds[0])
     processors = len(os.sched_getaffinity(0))
     jobs = processors if jobs is None else jobs
     request = SearchRequest(
         name=spec.name,
-        lab=lambda seed: file.spec(seed=seed, stop_ns=stop_ns),
+        lab=lab_of,
         seeds=range_of_seeds,
         options=_options(
             kernel=kernel,

@@ -19,6 +19,7 @@ import typer
 from windtunnel.errors import ExitStatus, UsageError
 from windtunnel.ui import failures
 from windtunnel.ui.options import (
+    CellOption,
     KernelOption,
     LabArgument,
     ReadOption,
@@ -49,6 +50,7 @@ def shell(
     lab: LabArgument,
     node: Annotated[str | None, typer.Argument(help="Where; the first node by default.")] = None,
     *,
+    cell: CellOption = None,
     kernel: KernelOption = None,
     seed: SeedOption = None,
     read: ReadOption = None,
@@ -71,7 +73,7 @@ def shell(
     from windtunnel.ui.build_progress import kernel_to_boot  # noqa: PLC0415
     from windtunnel.ui.run_command import read_lab  # noqa: PLC0415
 
-    spec = read_lab(lab, seed=seed)
+    spec = read_lab(lab, seed=seed, cell=cell)
     options = WorldOptions(
         kernel=kernel_to_boot(kernel),
         read=tuple(read or ()),

@@ -14,6 +14,7 @@ from rich.text import Text
 from windtunnel.errors import ExitStatus
 from windtunnel.ui.options import (
     RUNS,
+    CellOption,
     JsonOption,
     KernelOption,
     LabArgument,
@@ -50,6 +51,7 @@ def verify(
         int, typer.Option(min=1, metavar="N", help="How many runs at the same time.")
     ] = 1,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the folders of equal runs.")] = False,
+    cell: CellOption = None,
     kernel: KernelOption = None,
     seed: SeedOption = None,
     stop: StopOption = None,
@@ -79,7 +81,7 @@ def verify(
     from windtunnel.ui.build_progress import kernel_to_boot  # noqa: PLC0415
     from windtunnel.ui.run_command import read_lab  # noqa: PLC0415
 
-    spec = read_lab(lab, seed=seed, stop=stop)
+    spec = read_lab(lab, seed=seed, stop=stop, cell=cell)
     options = WorldOptions(
         kernel=kernel_to_boot(kernel, quiet=json),
         read=tuple(read or ()),
