@@ -21,6 +21,7 @@ from windtunnel.ui import (
     lab_commands,
     logs_command,
     matrix_commands,
+    provider_commands,
     replay_command,
     results_commands,
     run_command,
@@ -68,6 +69,7 @@ def build() -> typer.Typer:
     app.command("export", epilog=export_command.EPILOG)(export_command.export)
     app.add_typer(lab_commands.commands(), name="lab")
     app.add_typer(matrix_commands.commands(), name="matrix")
+    app.add_typer(provider_commands.commands(), name="provider")
     app.add_typer(kernel_commands.commands(), name="kernel")
     app.add_typer(runs_commands.commands(), name="runs")
     app.add_typer(results_commands.commands(), name="results")

@@ -11,7 +11,9 @@ from pathlib import Path
 from windtunnel.engine import labresults
 from windtunnel.engine.labresults import LabRequest, LabResult, Prepared
 from windtunnel.errors import ExitStatus, UsageError
-from windtunnel.store.results import cell_results, summarize
+from windtunnel.report.formats import ResultsFormat
+from windtunnel.report.write import write_results
+from windtunnel.store.results import cell_results, read_results, summarize
 from windtunnel.store.run_reader import find_record, is_results
 from windtunnel.ui import failures, interrupts, screen
 from windtunnel.ui.cells_progress import CellsProgress
@@ -30,6 +32,7 @@ class CellsRequest:
         resume: whether to go on with results.
         rerun_failed: whether to run only the cells that have not passed there.
         results: which results these two are about; None is the lab's latest.
+        reports: files to write the results into, each in a format.
         json, quiet: how to say it.
     """
 
@@ -38,6 +41,7 @@ class CellsRequest:
     resume: bool = False
     rerun_failed: bool = False
     results: str | None = None
+    reports: tuple[tuple[ResultsFormat, Path], ...] = ()
     json: bool = False
     quiet: bool = False
 
@@ -68,7 +72,10 @@ def run_cells(request: CellsRequest) -> int:
     )
     with progress:
         result = labresults.run(prepared, progress)
-    return _say(request, prepared, result)
+    status = _say(request, prepared, result)
+    for format_, file in request.reports:
+        write_results(read_results(result.path), format_, file)
+    return status
 
 
 def _prepared(request: CellsRequest) -> Prepared:

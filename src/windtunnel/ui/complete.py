@@ -51,6 +51,18 @@ def runs(incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
+def providers(incomplete: str) -> list[str]:
+    """Offer the providers that the user has named."""
+    from windtunnel.errors import WindtunnelError  # noqa: PLC0415
+    from windtunnel.providers.registry import list_providers  # noqa: PLC0415
+
+    try:
+        names = [provider.name for provider in list_providers()]
+    except WindtunnelError:
+        return []
+    return [name for name in names if name.startswith(incomplete)]
+
+
 def kernels(incomplete: str) -> list[str]:
     """Offer the kernels that are built."""
     from windtunnel.images.kernels import NEWEST, list_kernels  # noqa: PLC0415

@@ -11,6 +11,7 @@ import typer
 
 from windtunnel.errors import ExitStatus, LabFileError, UsageError
 from windtunnel.model.lab import LabSpec
+from windtunnel.report.formats import ResultsFormat
 from windtunnel.ui import failures
 from windtunnel.ui.options import (
     RUNS,
@@ -43,6 +44,7 @@ EPILOG = examples(
     "# a lab with parameters: four cells at a time, each twice if it must be",
     "windtunnel run matrix.yaml --jobs 4 --retries 1 --only cc=bbr",
     "windtunnel run matrix.yaml --resume",
+    "windtunnel run matrix.yaml --report junit=out.xml --report html=page.html",
 )
 
 OutputOption = Annotated[
@@ -107,6 +109,16 @@ HooksOption = Annotated[
 ]
 
 
+ReportOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FORMAT=FILE",
+        help="Write the results there as well, whatever they are: junit, html, json, ktap, tap "
+        "or tap13. May be given again.",
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """What the command line says that is about cells."""
@@ -124,11 +136,13 @@ class _Asked:
     cell_timeout: str | None
     cell_timeout_host: float | None
     hooks: bool | None
+    reports: tuple[tuple[ResultsFormat, Path], ...] = ()
 
     @property
     def anything(self) -> bool:
         """Whether it can only be meant for cells."""
-        return self != _Asked((), (), None, None, None, False, False, None, False, 0, *[None] * 3)
+        nothing = _Asked((), (), None, None, None, False, False, None, False, 0, None, None, None)
+        return self != nothing
 
 
 def run(
@@ -153,6 +167,7 @@ def run(
     cell_timeout: TimeoutOption = None,
     cell_timeout_host: HostTimeoutOption = None,
     hooks: HooksOption = None,
+    report: ReportOption = None,
     read: ReadOption = None,
     writable: WritableOption = None,
     trust_guest: TrustOption = False,
@@ -177,7 +192,7 @@ def run(
 
     asked = _Asked(
         tuple(only or ()), tuple(no or ()), shard, cover, sample, rerun_failed, resume, results,
-        fail_fast, retries, cell_timeout, cell_timeout_host, hooks,
+        fail_fast, retries, cell_timeout, cell_timeout_host, hooks, _reports(report or []),
     )  # fmt: skip
     spec = None if asked.anything else _single(lab, seed=seed, stop=stop)
     options = WorldOptions(
@@ -194,6 +209,20 @@ def run(
     return _run_cells(
         lab, asked, options, runs, output, seed=seed, stop=stop, jobs=jobs, json=json, quiet=quiet
     )
+
+
+def _reports(texts: list[str]) -> tuple[tuple[ResultsFormat, Path], ...]:
+    """Read what `--report` says: "junit=out.xml"."""
+    found = []
+    for text in texts:
+        name, _, file = text.partition("=")
+        if name not in list(ResultsFormat) or not file:
+            raise UsageError(
+                f"--report {text!r} is no format and file",
+                hint=f"FORMAT=FILE, with one of {', '.join(ResultsFormat)}",
+            )
+        found.append((ResultsFormat(name), Path(file)))
+    return tuple(found)
 
 
 def _single(lab: Path, *, seed: int | None, stop: str | None) -> LabSpec | None:
@@ -308,6 +337,7 @@ def _run_cells(
             resume=asked.resume,
             rerun_failed=asked.rerun_failed,
             results=asked.results,
+            reports=asked.reports,
             json=json,
             quiet=quiet,
         )
