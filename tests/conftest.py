@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
@@ -72,6 +73,17 @@ def need_program() -> Callable[[str], Path]:
         if found is None:
             report_missing(f"the program {name!r} is not installed (see packages.txt)")
         return Path(found)
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def need_module() -> Callable[[str], None]:
+    """A function that makes sure that a Python package is there: `need_module("ray")`."""
+
+    def find(name: str) -> None:
+        if find_spec(name) is None:
+            report_missing(f"the Python package {name!r} is not installed")
 
     return find
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from windtunnel.engine.cells import LabCell
 from windtunnel.engine.hooks import Around, HookContext
-from windtunnel.engine.session import Session, SessionRequest, run_session
+from windtunnel.engine.session import REPEAT, Session, SessionRequest, run_session
 from windtunnel.engine.world import WorldOptions
 from windtunnel.errors import OverdueError, WindtunnelError
 from windtunnel.model.lab import LabSpec
@@ -33,6 +33,7 @@ class CellTry:
         context: what hooks are told.
         around: what is to be prepared and cleaned up, for its lab.
         repeat: the command that runs this cell again, when there is no run to replay.
+        replay: the command that repeats its run; "{run}" in it is replaced by its folder.
     """
 
     cell: LabCell
@@ -43,6 +44,7 @@ class CellTry:
     context: HookContext
     around: Callable[[LabSpec], Sequence[Around]]
     repeat: str
+    replay: str = REPEAT
 
     def bare_result(self, state: CellState, finding: str) -> CellResult:
         """Make the result of a try that nobody is left to tell of."""
@@ -105,7 +107,9 @@ class _Attempt:
 
     def _run(self) -> Session:
         spec, what = self._spec, self._what
-        request = SessionRequest(spec, what.options, spec.source or None, output=what.path)
+        request = SessionRequest(
+            spec, what.options, spec.source or None, output=what.path, repeat=what.replay
+        )
         session = run_session(request)
         self._error = session.error
         return session

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from windtunnel.engine.cellpool import CellPool, LocalPool
 from windtunnel.engine.cells import LabCell, LabCells, read_cells
 from windtunnel.engine.child import wait_for
 from windtunnel.engine.hooks import check_hooks, host_hooks
@@ -31,7 +32,11 @@ from windtunnel.model.units import duration_text
 from windtunnel.store.results import Summary, cell_results, read_header, summarize
 from windtunnel.store.results_writer import ResultsInUseError, ResultsWriter
 
+LOCAL, RAY = "local", "ray"
+"""Where cells are executed: in forks of this process, or on a Ray cluster."""
+
 _POLL_HOST_S = 0.2
+_LOST_RETRIES = 3  # of a try whose machine was lost
 _NOT_TRIED = (CellState.INTERRUPTED, CellState.LOST)
 
 
@@ -48,6 +53,7 @@ class LabRequest:
         base: the folder of all runs.
         output: a folder of the user's choice for the results; None numbers them.
         jobs, retries, fail_fast: see `RunnerRequest`.
+        engine: where cells are executed: "local", "ray" or "ray:HOST:PORT".
         hooks: whether hooks on the host are run; None asks for a decision where
             there are some.
         command: how the user would run this lab again, "windtunnel run lab.yaml".
@@ -64,6 +70,7 @@ class LabRequest:
     jobs: int = 1
     retries: int = 0
     fail_fast: bool = False
+    engine: str = LOCAL
     hooks: bool | None = None
     command: str = ""
 
@@ -304,6 +311,11 @@ def _first(request: LabRequest, lab: LabCells, cells: Iterable[LabCell]) -> LabS
             f"the lab wants to run on this machine, as you and not confined:{shown}",
             hint="let it with --hooks, or leave it out with --no-hooks",
         )
+    if request.hooks and request.engine != LOCAL:
+        raise UsageError(
+            "hooks run on this machine, and with --engine ray the cells run on others",
+            hint="leave them out with --no-hooks",
+        )
     if request.hooks:
         check_hooks(spec, request.path.parent)
     return spec
@@ -338,7 +350,18 @@ def _runner_request(prepared: Prepared) -> RunnerRequest:
         fail_fast=request.fail_fast,
         hooks=bool(request.hooks),
         attempts=prepared.attempts,
+        pool=_pool(request),
+        lost_retries=0 if request.engine == LOCAL else _LOST_RETRIES,
     )
+
+
+def _pool(request: LabRequest) -> Callable[[int, float], CellPool]:
+    if request.engine == LOCAL:
+        return LocalPool
+    from windtunnel.engine.raypool import RayPool  # noqa: PLC0415 - optional
+
+    address = request.engine.partition(":")[2]
+    return lambda jobs, _end_host_s: RayPool(address, jobs)
 
 
 def _state(summary: Summary, error: KeyboardInterrupt | WindtunnelError | None) -> str:

@@ -9,8 +9,6 @@ first, change how long it takes and no result.
 
 from __future__ import annotations
 
-import mmap
-import struct
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -19,13 +17,13 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from windtunnel.engine.cellpool import Beat, Begun, CellPool, InFlight, LocalPool
 from windtunnel.engine.cells import LabCell
-from windtunnel.engine.celltry import CellTry, run_try
+from windtunnel.engine.celltry import CellTry
 from windtunnel.engine.child import END_HOST_S, ChildLostError
 from windtunnel.engine.hooks import Around, HookContext, HostHooks
 from windtunnel.engine.hostclock import monotonic_host_s
 from windtunnel.engine.labhooks import around_lab
-from windtunnel.engine.pool import Pool, Running
 from windtunnel.engine.world import WorldOptions
 from windtunnel.errors import ExitStatus, HostError, InternalError
 from windtunnel.model.hook import NO_HOOKS
@@ -36,45 +34,6 @@ from windtunnel.store.results_writer import ResultsWriter
 
 CLEAN_HOST_S = 60.0
 """How long a cell with hooks may take to clean up after it was told to end."""
-
-_NOT_BEGUN_NS = -(1 << 63)
-
-
-class Beat:
-    """How far a try has come, told by its process through shared memory."""
-
-    def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, 8)
-        self.tell(_NOT_BEGUN_NS)
-
-    def tell(self, now_ns: int) -> None:
-        """Say what time it is in the lab."""
-        self._memory[:] = struct.pack("q", now_ns)
-
-    @property
-    def now_ns(self) -> int | None:
-        """Lab time; None while the kernel boots; negative while the lab is set up."""
-        now_ns = int(struct.unpack("q", self._memory[:])[0])
-        return None if now_ns == _NOT_BEGUN_NS else now_ns
-
-    def close(self) -> None:
-        """Give the memory back."""
-        self._memory.close()
-
-
-@dataclass(frozen=True, slots=True)
-class InFlight:
-    """A try that is being run.
-
-    Attributes:
-        what: it.
-        began_host_s: when, by the host's clock.
-        beat: how far it has come.
-    """
-
-    what: CellTry
-    beat: Beat
-    began_host_s: float = 0.0
 
 
 class Watcher(Protocol):
@@ -107,6 +66,10 @@ class RunnerRequest:
         hooks: whether hooks on the host are run.
         repeat: gives the command that runs a cell again.
         attempts: of cells that have been tried before, the number of their next try.
+        pool: makes the place where tries are executed, for so many at the same time
+            that may take so many host seconds to end.
+        lost_retries: how often a try is repeated because its place was lost; counted
+            and shown like any other try.
     """
 
     cells: Iterable[LabCell]
@@ -120,6 +83,8 @@ class RunnerRequest:
     fail_fast: bool = False
     hooks: bool = False
     attempts: Mapping[int, int] | None = None
+    pool: Callable[[int, float], CellPool] = LocalPool
+    lost_retries: int = 0
 
 
 def run_cells(request: RunnerRequest, writer: ResultsWriter, watcher: Watcher) -> None:
@@ -158,14 +123,14 @@ class _Runner:
 
     def run(self, context: HookContext) -> None:
         limit_s = END_HOST_S if not self._request.hooks else CLEAN_HOST_S
-        with Pool[InFlight](self._request.jobs, end_host_s=limit_s) as pool:
+        with self._request.pool(self._request.jobs, limit_s) as pool:
             try:
                 self._run(pool, context)
             except BaseException:
                 self._interrupt(pool)
                 raise
 
-    def _run(self, pool: Pool[InFlight], context: HookContext) -> None:
+    def _run(self, pool: CellPool, context: HookContext) -> None:
         while True:
             while pool.has_room and (following := self._following()) is not None:
                 self._begin(pool, context, *following)
@@ -186,9 +151,7 @@ class _Runner:
             return None
         return cell, (self._request.attempts or {}).get(cell.index, 1)
 
-    def _begin(
-        self, pool: Pool[InFlight], context: HookContext, cell: LabCell, attempt: int
-    ) -> None:
+    def _begin(self, pool: CellPool, context: HookContext, cell: LabCell, attempt: int) -> None:
         request = self._request
         beat = Beat()
         path = self._writer.run_folder(cell.name, attempt)
@@ -208,9 +171,9 @@ class _Runner:
             repeat=request.repeat(cell),
         )
         limit_s = request.first.limits.host_s
-        pool.begin(InFlight(what, beat), partial(run_try, what), limit_host_s=limit_s)
+        pool.begin(InFlight(what, beat), limit_host_s=limit_s)
 
-    def _end(self, pool: Pool[InFlight], one: Running[InFlight]) -> None:
+    def _end(self, pool: CellPool, one: Begun) -> None:
         what = one.key.what
         full = False
         try:
@@ -235,7 +198,8 @@ class _Runner:
     def _record(self, what: CellTry, result: CellResult) -> None:
         self._writer.append(result)
         wrong = not result.passed and result.state is not CellState.INTERRUPTED
-        again = wrong and what.attempt <= self._request.retries
+        lost = self._request.lost_retries if result.state is CellState.LOST else 0
+        again = wrong and what.attempt <= self._request.retries + lost
         self._watcher.ended(result, again=again)
         if again:
             self._again.append((what.cell, what.attempt + 1))
@@ -245,7 +209,7 @@ class _Runner:
         self.all_passed = False
         self._stopping = self._stopping or self._request.fail_fast
 
-    def _lost(self, one: Running[InFlight], error: ChildLostError) -> CellResult:
+    def _lost(self, one: Begun, error: ChildLostError) -> CellResult:
         what = one.key.what
         if one.overdue:
             limit_s = self._request.first.limits.host_s or 0.0
@@ -255,9 +219,9 @@ class _Runner:
             return what.bare_result(CellState.INTERRUPTED, "interrupted")
         return what.bare_result(CellState.LOST, error.message)
 
-    def _interrupt(self, pool: Pool[InFlight]) -> None:
+    def _interrupt(self, pool: CellPool) -> None:
         """End what is being run, and record that."""
-        ending = list(pool.running)
+        ending: list[Begun] = list(pool.running)
         pool.stop(ending)
         for one in ending:
             result = one.key.what.bare_result(CellState.INTERRUPTED, "interrupted")
@@ -266,7 +230,7 @@ class _Runner:
                 self._watcher.ended(result, again=False)
 
 
-def _in_flight(one: Running[InFlight]) -> InFlight:
+def _in_flight(one: Begun) -> InFlight:
     return replace(one.key, began_host_s=one.began_host_s)
 
 

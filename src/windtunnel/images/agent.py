@@ -13,7 +13,7 @@ import hashlib
 import os
 import shutil
 import stat
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from windtunnel.errors import HostError
 from windtunnel.images.cache import cache_folder, cannot_write, locked, make_folder
@@ -22,6 +22,7 @@ from windtunnel.images.shipped import agent_source
 
 FLAGS = ("-static", "-Os", "-Wall", "-Wextra")
 _KEY_DIGITS = 12
+_GIVEN = "given"
 
 
 def ensure_initrd() -> Path:
@@ -48,6 +49,9 @@ def initrd_of(source: Path) -> Path:
     """
     cache = cache_folder("agents")
     content = _source_digest(source)
+    given = cache / f"{content}-{_GIVEN}" / "initrd"
+    if given.exists():
+        return given
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         # an initrd made before the compiler was removed is as good as any
@@ -67,6 +71,18 @@ def initrd_of(source: Path) -> Path:
             except OSError as error:
                 raise cannot_write(initrd, error) from error
     return initrd
+
+
+def given_initrd() -> PurePosixPath:
+    """Name the place in a cache of the agent that is used there whatever compiler there is.
+
+    That of the machine on which a lab was begun lies there on those that run its cells.
+
+    Returns:
+        Relative to `$XDG_CACHE_HOME`.
+    """
+    name = f"{_source_digest(agent_source())}-{_GIVEN}"
+    return PurePosixPath("windtunnel", "agents", name, "initrd")
 
 
 def initrd_bytes(agent: bytes) -> bytes:

@@ -15,8 +15,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from windtunnel.engine.cellpool import InFlight
 from windtunnel.engine.hostclock import monotonic_host_s
-from windtunnel.engine.runner import InFlight
 from windtunnel.model.result import CellResult, CellState, CheckResult
 from windtunnel.ui.report import state_text
 from windtunnel.ui.screen import speed_text, time_text

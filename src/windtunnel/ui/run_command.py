@@ -119,6 +119,16 @@ ReportOption = Annotated[
 ]
 
 
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        "--engine", metavar="WHERE",
+        help='Where cells are run: "local", "ray" (a Ray cluster of this machine\'s own) or '
+        '"ray:HOST:PORT" (a cluster that there is).',
+    ),
+]  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """What the command line says that is about cells."""
@@ -137,6 +147,7 @@ class _Asked:
     cell_timeout_host: float | None
     hooks: bool | None
     reports: tuple[tuple[ResultsFormat, Path], ...] = ()
+    engine: str = "local"
 
     @property
     def anything(self) -> bool:
@@ -168,6 +179,7 @@ def run(
     cell_timeout_host: HostTimeoutOption = None,
     hooks: HooksOption = None,
     report: ReportOption = None,
+    engine: EngineOption = "local",
     read: ReadOption = None,
     writable: WritableOption = None,
     trust_guest: TrustOption = False,
@@ -193,6 +205,7 @@ def run(
     asked = _Asked(
         tuple(only or ()), tuple(no or ()), shard, cover, sample, rerun_failed, resume, results,
         fail_fast, retries, cell_timeout, cell_timeout_host, hooks, _reports(report or []),
+        _engine(engine),
     )  # fmt: skip
     spec = None if asked.anything else _single(lab, seed=seed, stop=stop)
     options = WorldOptions(
@@ -223,6 +236,15 @@ def _reports(texts: list[str]) -> tuple[tuple[ResultsFormat, Path], ...]:
             )
         found.append((ResultsFormat(name), Path(file)))
     return tuple(found)
+
+
+def _engine(text: str) -> str:
+    name, colon, address = text.partition(":")
+    if text == "local" or (name == "ray" and bool(colon) == bool(address)):
+        return text
+    raise UsageError(
+        f"--engine {text!r} is no place to run cells", hint="local, ray or ray:HOST:PORT"
+    )
 
 
 def _single(lab: Path, *, seed: int | None, stop: str | None) -> LabSpec | None:
@@ -324,7 +346,9 @@ def _run_cells(
         limits=Limits(timeout_ns, asked.cell_timeout_host),
         base=runs,
         output=output,
-        jobs=jobs or len(os.sched_getaffinity(0)),
+        # a cluster has as many processors as it has
+        jobs=jobs or (len(os.sched_getaffinity(0)) if asked.engine == "local" else 0),
+        engine=asked.engine,
         retries=asked.retries,
         fail_fast=asked.fail_fast,
         hooks=asked.hooks,
