@@ -14,6 +14,7 @@ import typer
 
 from windtunnel.ui import (
     debug_command,
+    diff_command,
     doctor_command,
     exec_command,
     export_command,
@@ -64,6 +65,7 @@ def build() -> typer.Typer:
     app.command("shell", epilog=shell_command.EPILOG)(shell_command.shell)
     app.command("debug", epilog=debug_command.EPILOG)(debug_command.debug)
     app.command("replay", epilog=replay_command.EPILOG)(replay_command.replay)
+    app.command("diff", epilog=diff_command.EPILOG)(diff_command.diff)
     app.command("logs", epilog=logs_command.EPILOG)(logs_command.logs)
     app.command("sql", epilog=sql_command.EPILOG)(sql_command.sql)
     app.command("export", epilog=export_command.EPILOG)(export_command.export)

@@ -11,6 +11,7 @@ from pathlib import Path
 from windtunnel.engine import labresults
 from windtunnel.engine.labresults import LabRequest, LabResult, Prepared
 from windtunnel.errors import ExitStatus, UsageError
+from windtunnel.model.result import CellState
 from windtunnel.report.formats import ResultsFormat
 from windtunnel.report.write import write_results
 from windtunnel.store.results import cell_results, read_results, summarize
@@ -18,6 +19,7 @@ from windtunnel.store.run_reader import find_record, is_results
 from windtunnel.ui import failures, interrupts, screen
 from windtunnel.ui.cells_progress import CellsProgress
 from windtunnel.ui.cells_report import exit_status, print_end, print_failures, results_json
+from windtunnel.ui.diff_command import print_against_good
 from windtunnel.ui.options import RUNS
 from windtunnel.ui.report import short
 
@@ -118,6 +120,9 @@ def _say(request: CellsRequest, prepared: Prepared, result: LabResult) -> int:
         screen.print_json(results_json(result.path))
     elif not request.quiet or result.state != "passed":
         print_failures(result.path, result.summary)
+        first = next((one for one in result.summary.failures if one.run), None)
+        if first is not None and first.state is CellState.FAILED:
+            print_against_good(result.path / first.run, result.path)
         print_end(result.path, result.summary, state=result.state, planned=result.planned)
     left = result.planned - result.summary.cells
     if left and not request.json:

@@ -112,6 +112,7 @@ def _show(original: Path, found: Replay) -> None:
     if found.difference is not None:
         screen.out().print(f"{path} (b) differs from {original} (a):")
         screen.out().print(found.difference.describe())
+        screen.out().print(f"  all of it: windtunnel diff {original} {path}")
         return
     until = ""
     if found.until_ns is not None:

@@ -270,6 +270,7 @@ def _run_once(
 ) -> int:
     from windtunnel.engine.session import SessionRequest, run_session  # noqa: PLC0415 - as above
     from windtunnel.ui import screen  # noqa: PLC0415
+    from windtunnel.ui.diff_command import print_against_good  # noqa: PLC0415
     from windtunnel.ui.progress import RunProgress  # noqa: PLC0415
     from windtunnel.ui.report import print_report, read_report  # noqa: PLC0415
 
@@ -292,6 +293,8 @@ def _run_once(
         screen.print_json(report.to_json())
     elif not quiet or report.state != "passed":
         print_report(report, finding=False)  # it follows, with its remedy
+        if report.state == "failed":
+            print_against_good(session.path)
     if session.error is not None:
         failures.print_error(session.error)
         return session.error.exit_status

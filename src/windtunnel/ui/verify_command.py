@@ -154,6 +154,7 @@ def _print(found: Sequence[VerifiedRun]) -> None:
         console.print(f"\nrun {run.conditions.number} (b) differs from run 1 (a):")
         if run.difference is not None:
             console.print(run.difference.describe())
+            console.print(f"  all of it: windtunnel diff {found[0].path} {run.path}")
         elif run.grants is not None:
             console.print(
                 "every file is equal, and yet the guest was not let run at the same instants: "

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`windtunnel diff`: what differs between a run and a good one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from windtunnel.errors import ExitStatus, UsageError, WindtunnelError
+from windtunnel.model.event import KINDS
+from windtunnel.model.nearmiss import hint_for
+from windtunnel.ui import complete
+from windtunnel.ui.options import RUNS, JsonOption, RunArgument, RunsOption, examples
+
+if TYPE_CHECKING:
+    from windtunnel.model.result import CellResult
+
+EPILOG = examples(
+    "windtunnel diff ospf-ring/3 ospf-ring/4",
+    "windtunnel diff latest",
+    "windtunnel diff ospf-ring/3 latest --node r1 --ignore counters",
+)
+
+OtherArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="OTHER",
+        help="The other one. Default: RUN is compared with the nearest run that passed.",
+        autocompletion=complete.runs,
+    ),
+]
+IgnoreOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KIND",
+        help="Leave out events of this kind, such as counters. May be given again.",
+        autocompletion=lambda incomplete: [one for one in KINDS if one.startswith(incomplete)],
+    ),
+]
+
+
+def diff(
+    run: RunArgument,
+    other: OtherArgument = None,
+    *,
+    node: Annotated[str, typer.Option(metavar="NAME", help="Only what concerns this node.")] = "",
+    ignore: IgnoreOption = None,
+    context: Annotated[
+        int, typer.Option("--context", "-C", min=0, help="So many events before the first one.")
+    ] = 10,
+    runs: RunsOption = RUNS,
+    json: JsonOption = False,
+) -> int:
+    """Show the first event in which two runs differ, and what else does.
+
+    First what they were made from, where that differs; then the first event that one of
+    them has and the other has not at its place, with those before it; then how they
+    ended, checks, outputs, the kernels' logs, numbers of events, and counters.
+
+    The exit status is 0 when nothing differs and 1 when something does.
+    """
+    # Imported here, so that other commands do not wait for it.
+    from windtunnel.store.diff.events import Wanted  # noqa: PLC0415
+    from windtunnel.store.diff.runs import diff_runs  # noqa: PLC0415
+    from windtunnel.ui import diff_report, screen  # noqa: PLC0415
+
+    for kind in ignore or ():
+        if kind not in KINDS:
+            raise UsageError(
+                f"no event is of the kind {kind!r}", hint=hint_for(kind, KINDS, what="kinds")
+            )
+    a, b = _both(run, other, runs)
+    wanted = Wanted(frozenset(ignore or ()), node, context)
+    with _progress() as progress:
+        found = diff_runs(a, b, wanted, progress)
+    if json:
+        screen.print_json(diff_report.difference_json(a, b, found))
+    else:
+        diff_report.print_difference(a, b, found)
+    return ExitStatus.PASSED if found.equal else ExitStatus.FAILED
+
+
+def print_against_good(failed: Path, results: Path | None = None) -> None:
+    """Say where a failed run parts from the nearest that passed; nothing if there is none.
+
+    Args:
+        failed: the folder of the run.
+        results: of its cells, when it is one of them.
+    """
+    from windtunnel.store.diff.events import Wanted  # noqa: PLC0415
+    from windtunnel.store.diff.runs import diff_runs  # noqa: PLC0415
+    from windtunnel.ui import diff_report, screen  # noqa: PLC0415
+    from windtunnel.ui.report import short  # noqa: PLC0415
+
+    try:
+        good = _good(failed, results)
+        if good is None:
+            return
+        found = diff_runs(good, failed, Wanted(context=3))
+    except WindtunnelError:
+        return  # the failure itself is what matters, and it is told
+    console = screen.out()
+    changed = [one.name for one in found.conditions if one.name != "windtunnel"]
+    if found.lab:
+        changed.append("lab")
+    made = f" (other {', '.join(dict.fromkeys(changed))})" if changed else ""
+    console.print(f"\nagainst {short(good)}, which passed{made}:", end="")
+    if found.events.equal:
+        console.print(" no event differs")
+    diff_report.print_first(console, found)
+    console.print(f"  all of it: windtunnel diff {short(good)} {short(failed)}")
+
+
+def _both(run: str, other: str | None, runs: Path) -> tuple[Path, Path]:
+    """The two runs; the good one first where only one is named."""
+    from windtunnel.store.run_reader import find_record, is_results  # noqa: PLC0415
+
+    first = find_record(run, runs)
+    second = find_record(other, runs) if other is not None else None
+    for path in (first, second):
+        if path is not None and is_results(path):
+            raise UsageError(
+                f"{path} has the results of cells",
+                hint="name a cell of it, LAB/NUMBER/CELL; 'windtunnel results diff' compares all",
+            )
+    if second is not None:
+        return first, second
+    good = _good(first, _results_of(first))
+    if good is None:
+        raise UsageError(
+            f"there is no run that passed to compare {first} with", hint="name the other one"
+        )
+    return good, first
+
+
+def _results_of(run: Path) -> Path | None:
+    """The results of which a run is a cell."""
+    from windtunnel.store.run_reader import is_results  # noqa: PLC0415
+
+    results = run.absolute().parent.parent
+    return results if is_results(results) else None
+
+
+def _good(run: Path, results: Path | None) -> Path | None:
+    from windtunnel.store.diff.counterpart import last_passing, nearest_passing  # noqa: PLC0415
+
+    if results is None:
+        return last_passing(run)
+    cell = _cell(results, run)
+    return None if cell is None else nearest_passing(results, cell)
+
+
+def _cell(results: Path, run: Path) -> CellResult | None:
+    from windtunnel.store.results import cell_results  # noqa: PLC0415
+
+    there = run.resolve()
+    for one in cell_results(results):
+        if one.run and (results / one.run).resolve() == there:
+            return one
+    return None
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int], None]]:
+    """A line that counts events, on a terminal."""
+    from windtunnel.ui import screen  # noqa: PLC0415
+
+    console = screen.err()
+    if not console.is_terminal:
+        yield lambda _count: None
+        return
+    with console.status("comparing events") as status:
+        yield lambda count: status.update(f"comparing events: {count:,}")
