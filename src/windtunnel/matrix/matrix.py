@@ -135,6 +135,16 @@ class Matrix:
         """
         return Matrix((*self._statements, *_filters(only, no)), **self._options)
 
+    def having(self, labels: Sequence[str]) -> Matrix:
+        """The same matrix with only those variants that have all of some labels.
+
+        Args:
+            labels: "linux" or "os=linux"; in any order.
+        """
+        runs = tuple((_label(one),) for one in labels)
+        only = Only(Filter((runs,), "..".join(labels)), negative=False, where=Where("<name>"))
+        return Matrix((*self._statements, only), **self._options)
+
     def count(self) -> int:
         """How many variants there are. Nothing is expanded."""
         return self._states.count(self._states.start)
@@ -188,6 +198,11 @@ class Matrix:
             MatrixFileError: it has a join.
         """
         return Cells(self._plan, self._states)
+
+    @property
+    def chooses(self) -> bool:
+        """Whether there is anything to choose; without, it is one variant without a name."""
+        return bool(self._plan.start.target.number)
 
     @property
     def joins(self) -> bool:
@@ -308,6 +323,11 @@ def _filters(only: Sequence[str], no: Sequence[str]) -> list[Statement]:
         for one in filters
         for statement in parse(f"{word} {one}", file=f"--{word}", read=read)
     ]
+
+
+def _label(text: str) -> Label:
+    axis, sign, value = text.strip("()").partition("=")
+    return Label(value, axis) if sign else Label(axis)
 
 
 def _reference(statements: Sequence[Statement], key: str, unknown: str) -> Where | None:
