@@ -433,8 +433,36 @@ def test_cells_of_a_join_have_stable_numbers_too(lab, tmp_path):
     assert len({cell.name for cell in every}) == len(every) == 4
     kept = list(read_cells(path, only=["x"]))
     assert [every[cell.index] for cell in kept] == kept != []
-    with pytest.raises(MatrixFileError, match="join"):
-        read_cells(path).cover(2, 0)
+
+
+def test_cells_of_a_join_are_covered_part_by_part(lab, tmp_path):
+    axes = "".join(
+        "variants:\n"
+        + "".join(f"    - {axis}{value}:\n        {axis} = {value}\n" for value in range(4))
+        for axis in "abc"
+    )
+    parts = "".join(f"    - {part}:\n        suffix _{part}\n" for part in "pq")
+    (tmp_path / "tests.cfg").write_text(f"{axes}variants:\n{parts}join p q\n")
+    cells = read_cells(lab("matrix: tests.cfg"), no=["p..a3"])
+    every = {cell.name: cell for cell in cells}
+    assert len(every) == cells.count() == 48 * 64
+    rows = list(cells.cover(2, 0))
+    assert rows == list(cells.cover(2, 0))
+    assert rows == [every[row.name] for row in rows] == [cells.numbered(row.index) for row in rows]
+    # Each value of a part stands with each value of an axis of the other part.
+    whole = read_cells(lab("matrix: tests.cfg"))
+    assert [whole.numbered(row.index).name for row in rows] == [row.name for row in rows]
+    # What is the same in both parts is a key without suffix.
+    pairs = {
+        tuple(row.params.get(key, row.params.get("a")) for key in ("a_p", "a_q")) for row in rows
+    }
+    assert pairs == {(str(one), str(other)) for one in range(3) for other in range(4)}
+    assert 16 <= len(rows) <= 40
+    (tmp_path / "tests.cfg").write_text(
+        "variants:\n - a:\n - b:\nvariants:\n - x:\n    join a b\n - y:\n"
+    )
+    with pytest.raises(MatrixFileError, match="'join' inside a variant"):
+        read_cells(lab("matrix: tests.cfg")).cover(2, 0)
 
 
 def test_a_lab_whose_name_has_parameters_is_called_by_its_file(lab):

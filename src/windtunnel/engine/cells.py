@@ -184,7 +184,7 @@ class LabCells:
 
         Raises:
             UsageError: there is no such strength.
-            MatrixFileError: the matrix has a join.
+            MatrixFileError: the matrix has a join inside a variant.
         """
         return self._space.cover(strength, seed)
 

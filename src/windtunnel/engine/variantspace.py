@@ -255,14 +255,15 @@ class JoinedSpace:
         return next(cell.name for cell, _ in _numbered(self._whole) if cell.index == index)
 
     def cover(self, strength: int, seed: int) -> list[LabCell]:
-        """Not possible.
+        """Few cells that hold each combination of so many values, each part having its own.
 
         Raises:
-            MatrixFileError: always, and says why.
+            MatrixFileError: the join stands inside a variant.
         """
-        del strength, seed
-        self._kept.cells()
-        raise AssertionError("a matrix with a join has no cells of its own")
+        walks = self._whole.walks()
+        rows = cover_space(self._kept.cells(), strength, seed=seed)
+        wanted = {walks.position(walks.of_cell(row)) for row in rows}
+        return [cell for cell, _ in _numbered(self._whole) if cell.index in wanted]
 
     def why_empty(self) -> LabFileError | UsageError:
         """Say why nothing is left."""

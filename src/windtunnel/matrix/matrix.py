@@ -195,7 +195,7 @@ class Matrix:
         """The matrix as axes and cells.
 
         Raises:
-            MatrixFileError: it has a join.
+            MatrixFileError: it has a join inside a variant.
         """
         return Cells(self._plan, self._states)
 
@@ -206,11 +206,11 @@ class Matrix:
 
     @property
     def joins(self) -> bool:
-        """Whether a variant is several choices at once, so that there are no `walks`."""
+        """Whether a variant is several at once, so that its walk parts; see `Walks`."""
         return self._plan.joins
 
     def walks(self) -> Walks:
-        """The matrix as choices; without a join only."""
+        """The matrix as choices."""
         return Walks(self._plan, self._states)
 
     def explain_walk(self, walk: Walk) -> Explanation:
