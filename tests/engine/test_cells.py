@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windtunnel.engine.cells import read_cells
+from windtunnel.engine.cells import MISTAKES_TOLD_MAX, read_cells
 from windtunnel.errors import LabFileError, LabFileErrors, MatrixFileError, UsageError
 
 LAB = """\
@@ -433,8 +433,36 @@ def test_cells_of_a_join_have_stable_numbers_too(lab, tmp_path):
     assert len({cell.name for cell in every}) == len(every) == 4
     kept = list(read_cells(path, only=["x"]))
     assert [every[cell.index] for cell in kept] == kept != []
-    with pytest.raises(MatrixFileError, match="join"):
-        read_cells(path).cover(2, 0)
+
+
+def test_cells_of_a_join_are_covered_part_by_part(lab, tmp_path):
+    axes = "".join(
+        "variants:\n"
+        + "".join(f"    - {axis}{value}:\n        {axis} = {value}\n" for value in range(4))
+        for axis in "abc"
+    )
+    parts = "".join(f"    - {part}:\n        suffix _{part}\n" for part in "pq")
+    (tmp_path / "tests.cfg").write_text(f"{axes}variants:\n{parts}join p q\n")
+    cells = read_cells(lab("matrix: tests.cfg"), no=["p..a3"])
+    every = {cell.name: cell for cell in cells}
+    assert len(every) == cells.count() == 48 * 64
+    rows = list(cells.cover(2, 0))
+    assert rows == list(cells.cover(2, 0))
+    assert rows == [every[row.name] for row in rows] == [cells.numbered(row.index) for row in rows]
+    # Each value of a part stands with each value of an axis of the other part.
+    whole = read_cells(lab("matrix: tests.cfg"))
+    assert [whole.numbered(row.index).name for row in rows] == [row.name for row in rows]
+    # What is the same in both parts is a key without suffix.
+    pairs = {
+        tuple(row.params.get(key, row.params.get("a")) for key in ("a_p", "a_q")) for row in rows
+    }
+    assert pairs == {(str(one), str(other)) for one in range(3) for other in range(4)}
+    assert 16 <= len(rows) <= 40
+    (tmp_path / "tests.cfg").write_text(
+        "variants:\n - a:\n - b:\nvariants:\n - x:\n    join a b\n - y:\n"
+    )
+    with pytest.raises(MatrixFileError, match="'join' inside a variant"):
+        read_cells(lab("matrix: tests.cfg")).cover(2, 0)
 
 
 def test_a_lab_whose_name_has_parameters_is_called_by_its_file(lab):
@@ -473,3 +501,74 @@ def test_a_name_may_have_its_parts_in_another_order_or_fewer_if_one_cell_has_the
         cells.named("size=big,loss=20%")
     with pytest.raises(UsageError, match="no axis has a value 'tiny'"):
         cells.named("tiny")
+
+
+def test_parts_of_a_name_in_a_configuration_mean_the_only_cell_that_has_them(lab, tmp_path):
+    (tmp_path / "huge.cfg").write_text(HUGE + "no v0_1..v1_2\n")
+    path = lab("matrix: huge.cfg")
+    cells = read_cells(path)
+    parts = [f"v{axis}_7" for axis in range(11)]
+    wanted = ".".join(["v11_0", *reversed(parts)])
+    assert cells.named(".".join([*parts, "v11_0"])).name == wanted
+    assert cells.named(", ".join([*parts, "a11=v11_0"])).name == wanted
+    with pytest.raises(UsageError, match=r"'v0_7\.v1_7' is 10000000000 cells") as caught:
+        cells.named("v0_7.v1_7")
+    assert caught.value.hint.count(".v1_7.v0_7'") == 3
+    assert read_cells(path, only=parts).named("v11_0").name == wanted
+    with pytest.raises(UsageError, match="no cell has all of 'v0_1', 'v1_2'"):
+        cells.named("v0_1.v1_2")
+    with pytest.raises(UsageError, match=r"there is no cell 'v0_1\.v1_12'") as caught:
+        cells.named("v0_1.v1_12")
+    assert "did you mean" in caught.value.hint
+    with pytest.raises(UsageError) as caught:
+        read_cells(path, no=["v2_2"]).named("v2_2.v3_3")
+    assert "the filters drop all" in caught.value.hint
+
+
+def test_a_number_says_what_drops_its_cell(lab, tmp_path):
+    assert read_cells(lab(), only=["small"]).dropped_by("1") == ["--only 'small'"]
+    [why] = read_cells(lab()).dropped_by("3")
+    assert "exclude" in why
+    assert read_cells(lab()).dropped_by("4") == []
+    assert read_cells(lab(), no=["small"]).dropped_by("small,20%") == ["--no 'small'"]
+    with pytest.raises(UsageError, match="'small' names no single cell"):
+        read_cells(lab()).dropped_by("small")
+    with pytest.raises(UsageError, match="no cell number 5"):
+        read_cells(lab()).dropped_by("5")
+    (tmp_path / "a.cfg").write_text("variants:\n    - a:\n    - a:\n    - b:\n")
+    [why] = read_cells(lab("matrix: a.cfg"), no=["a"]).dropped_by("1")
+    assert "'no a'" in why
+
+
+@pytest.mark.parametrize(
+    ("new", "meant"),
+    [("cubbic", "cubic"), ("10 mbit", "10Mbit"), ("10Mbti", "10Mbit"), ("Cubic", "cubic")],
+)
+def test_a_new_value_that_is_nearly_an_old_one_is_doubted(lab, new, meant):
+    cells = read_cells(
+        lab(f"params: {{v: [cubic, bbr, 10Mbit], ms: [1]}}\ninclude: [{{v: {new}}}]")
+    )
+    [doubt] = cells.doubts()
+    assert doubt.hint == f"did you mean {meant!r}?"
+
+
+@pytest.mark.parametrize("new", ["reno", "20Mbit", "bbr2", "100Mbit", "bic"])
+def test_a_new_value_of_its_own_is_not_doubted(lab, new):
+    params = f"params: {{v: [cubic, bbr, 10Mbit], ms: [1]}}\ninclude: [{{v: {new}}}]"
+    assert read_cells(lab(params)).doubts() == []
+
+
+def test_very_many_mistakes_are_counted(lab):
+    numbers = ", ".join(f"{101 + number}%" for number in range(MISTAKES_TOLD_MAX + 3))
+    cells = read_cells(lab(f"params: {{ms: [1], loss: [{numbers}]}}"))
+    with pytest.raises(LabFileErrors) as caught:
+        cells.check(cells)
+    errors = caught.value.errors
+    assert len(errors) == MISTAKES_TOLD_MAX + 1
+    assert errors[-1].message == "and 3 more mistakes in cells"
+
+
+def test_a_configuration_without_variants_gives_no_cells(lab, tmp_path):
+    (tmp_path / "none.cfg").write_text("loss = 0%\n")
+    with pytest.raises(LabFileError, match=r"lab\.yaml:3:9: none\.cfg has no variants"):
+        read_cells(lab("matrix: none.cfg"))

@@ -145,9 +145,58 @@ def test_axes_of_one_name_are_told_apart():
     assert [one.name for one in matrix(text).cells().axes] == ["x", "x:1"]
 
 
-def test_a_matrix_with_a_join_has_no_cells():
-    with pytest.raises(MatrixFileError, match="no cells"):
-        matrix("variants:\n - a:\n - b:\njoin a b").cells()
+JOINED = """\
+variants disk:
+    - ide:
+    - scsi:
+        variants bus:
+            - fast:
+            - slow:
+variants:
+    - one:
+    - two:
+    - none:
+no ide..two
+join one two
+variants:
+    - x:
+    - y:
+"""
+
+
+def test_behind_a_join_each_part_has_all_axes_for_itself():
+    found = matrix(JOINED)
+    cells = found.cells()
+    assert [(one.name, one.inside) for one in cells.axes] == [
+        ("variants:13", None),
+        ("one/variants:7", None),
+        ("one/disk", None),
+        ("one/bus", (2, 1)),
+        ("two/variants:7", None),
+        ("two/disk", None),
+        ("two/bus", (5, 1)),
+    ]
+    every = list(cells.cells())
+    assert len(set(every)) == len(every) == found.count() == 12
+    assert every[:2] == [(0, 0, 0, ABSENT, 1, 1, 0), (0, 0, 0, ABSENT, 1, 1, 1)]
+    assert all(one in cells for one in every)
+    assert (0, 0, 0, ABSENT, 1, 0, ABSENT) not in cells
+    assert cells.complete((ANY, ANY, 1, 1, ANY, ANY, 1)) == (0, 0, 1, 1, 1, 1, 1)
+    assert not cells.allows((ANY, 1, *[ANY] * 5))
+    assert list(matrix(JOINED, no=["two"]).cells().cells()) == []
+
+
+def test_a_join_that_only_some_variants_have_has_no_cells():
+    text = "variants:\n - a:\n - b:\nvariants:\n - x:\n    join a b\n - y:\n"
+    with pytest.raises(MatrixFileError, match="a 'join' inside a variant") as caught:
+        matrix(text).cells()
+    assert caught.value.where.line == 6
+    assert matrix("variants:\n - x:\n - y:\n    variants:\n     - a:\njoin x y").cells().axes
+
+
+def test_parts_of_a_join_that_are_called_alike_have_axes_of_their_own():
+    names = [one.name for one in matrix("variants v:\n - a:\n - b:\njoin a a a").cells().axes]
+    assert names == ["a/v", "a/v:1", "a/v:1#2"]
 
 
 def test_joined_variants_are_counted_and_picked_like_others():

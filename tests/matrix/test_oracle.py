@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from matrix_configs import configurations, write
 from matrix_oracle import expand, no_files
 from windtunnel.errors import MatrixFileError
+from windtunnel.matrix import ANY, Matrix
 from windtunnel.matrix.expand import Expansion
 from windtunnel.matrix.grammar import parse
 from windtunnel.matrix.names import join_names
@@ -51,3 +52,43 @@ def test_random_configurations_expand_as_brute_force_does(part):
 @given(configurations())
 def test_configurations_that_hypothesis_finds_expand_as_brute_force_does(configuration):
     check(*configuration)
+
+
+def check_cells(text, defaults, axes, below):
+    """Cells, walks and variants are the same things in the same order."""
+    try:
+        whole = Matrix.read(text, file="m.cfg", read=no_files, defaults=defaults, expand=axes)
+        cells = whole.cells()
+    except MatrixFileError:
+        return 0
+    every = list(cells.cells())
+    walks = whole.walks()
+    assert len(every) == whole.count()
+    assert [walks.of_cell(cell) for cell in every] == list(walks.all())
+    for position, cell in enumerate(every):
+        walk = walks.of_cell(cell)
+        assert walks.at(position) == walk
+        assert walks.position(walk) == position
+        assert cell in cells
+        hidden = tuple(ANY if below(2) else value for value in cell)
+        agreeing = [
+            one
+            for one in every
+            if all(value in (ANY, own) for value, own in zip(hidden, one, strict=True))
+        ]
+        assert cells.complete(hidden) == agreeing[0]
+        mixed = tuple(
+            own if below(2) else other for own, other in zip(cell, every[-1], strict=True)
+        )
+        assert (mixed in cells) == (mixed in every)
+    return whole.joins
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_random_configurations_have_cells_that_are_their_walks(part):
+    joined = 0
+    for seed in range(part, SEEDS, 2):
+        draw = random.Random(seed)
+        text, defaults, axes = write(draw.randrange)
+        joined += check_cells(text, defaults, axes, draw.randrange)
+    assert joined > 10, "some of them have a join"

@@ -142,3 +142,23 @@ def test_of_a_lab_few_cells_are_listed_that_have_every_pair(program):
     done = program("matrix", "cover", lab, "--check", "rows.csv")
     assert done.returncode == 2
     assert "--cover 2" in done.stderr
+
+
+def test_a_matrix_of_which_nothing_is_left_says_which_filter_did_it(program):
+    program.write("tests.cfg", "variants:\n    - a:\n    - b:\nno c\nonly a\nno a\n")
+    done = program("matrix", "cover", "tests.cfg")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "warning: tests.cfg:4:1: 'no c': no variant is called 'c'" in done.stderr
+    assert "nothing is left after 'no a'" in done.stderr
+    program.write("none.cfg", "a = 1\n")
+    done = program("matrix", "cover", "none.cfg")
+    assert done.returncode == 2
+    assert "has no variants to choose from" in done.stderr
+
+
+def test_a_strength_of_a_lab_that_cannot_be_is_an_error(program):
+    program.write("lab.yaml", "name: x\nparams: {n: [1, 2]}\nnodes: {a: {}}\n")
+    done = program("matrix", "cover", "lab.yaml", "-t", "9")
+    assert done.returncode == 2
+    assert "the strength is 9" in done.stderr
+    assert len(program("matrix", "cover", "lab.yaml", "-t", "6").stdout.splitlines()) == 2

@@ -110,3 +110,11 @@ def test_what_is_wrong_is_said_without_a_traceback(matrix, program, words, says)
 def test_many_warnings_are_cut(program):
     program.write("many.cfg", "".join(f"no x{at}\n" for at in range(30)))
     assert "and 10 more of this kind" in program("matrix", "count", "many.cfg").stderr
+
+
+def test_an_option_that_means_nothing_for_a_lab_is_an_error(program):
+    program.write("lab.yaml", "name: x\nparams: {n: [1, 2]}\nnodes: {a: {}}\n")
+    for command in (["list"], ["count"], ["show", "0"], ["explain", "0"]):
+        done = program("matrix", command[0], "lab.yaml", *command[1:], "--defaults")
+        assert done.returncode == 2
+        assert "--defaults with lab.yaml, which is a lab" in done.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from windtunnel.engine.cell import LabCell
@@ -12,7 +13,7 @@ from windtunnel.engine.labfile import LabFile, read_text
 from windtunnel.engine.paramspace import ParamSpace
 from windtunnel.engine.space import LoneSpace, Space
 from windtunnel.engine.variantspace import variant_space
-from windtunnel.errors import LabFileError, LabFileErrors, UsageError
+from windtunnel.errors import LabFileError, LabFileErrors, UsageError, Where
 from windtunnel.matrix.indexes import sample_indexes, shard_bounds
 from windtunnel.matrix.matrix import Matrix
 from windtunnel.matrix.parser import read_beside
@@ -24,6 +25,9 @@ from windtunnel.model.yamltree import parse_yaml
 __all__ = ["LabCell", "LabCells", "read_cells"]
 
 _NAMES_SHOWN = 3  # of cells with the same mistake
+
+MISTAKES_TOLD_MAX = 20
+"""So many mistakes of cells are told; the rest is counted."""
 
 
 class LabCells:
@@ -123,7 +127,8 @@ class LabCells:
             That of the first.
 
         Raises:
-            LabFileErrors: some are wrong; each mistake once, with the cells that have it.
+            LabFileErrors: some are wrong; each mistake once, with the cells that have it,
+                and of more than `MISTAKES_TOLD_MAX` how many more there are.
         """
         first: LabSpec | None = None
         found: dict[tuple[str, str], tuple[LabFileError, list[str]]] = {}
@@ -141,8 +146,12 @@ class LabCells:
             return first
         if not self.has_params:
             raise LabFileErrors([error for error, _ in found.values()])
-        shown = [_in_cells(error, _which(names)) for error, names in found.values()]
-        raise LabFileErrors(shown)
+        told = list(islice(found.values(), MISTAKES_TOLD_MAX))
+        errors = [_in_cells(error, _which(names)) for error, names in told]
+        if more := len(found) - len(told):
+            text = f"and {more} more mistake{'s' if more > 1 else ''} in cells"
+            errors.append(LabFileError(text, where=Where(str(self.path)), hint="mend these first"))
+        raise LabFileErrors(errors)
 
     def _spec(self, cell: LabCell) -> LabSpec:
         seed, stop_ns = self._overrides
@@ -175,17 +184,20 @@ class LabCells:
 
         Raises:
             UsageError: there is no such strength.
-            MatrixFileError: the matrix has a join.
+            MatrixFileError: the matrix has a join inside a variant.
         """
         return self._space.cover(strength, seed)
 
     def dropped_by(self, name: str) -> list[str]:
-        """Which rules and filters drop the cell of a name, in words; none when it is there.
+        """Which rules and filters drop a cell, in words; none when it is there.
+
+        Args:
+            name: of the cell, or its index in digits.
 
         Raises:
-            UsageError: no cell has this name, with or without them.
+            UsageError: there is no such cell, with or without them.
         """
-        return self._space.dropped_by(name)
+        return self._space.dropped_by(self._space.name_of(int(name)) if name.isdecimal() else name)
 
     def doubts(self) -> list[Doubt]:
         """What is allowed in the parameters and most likely a mistake."""
@@ -253,7 +265,14 @@ def read_cells(
     space: Space
     matrix_files: list[Path] = []
     if params.matrix is not None:
-        space = variant_space(_matrix(path, params), only, no)
+        whole = _matrix(path, params)
+        if not whole.chooses:
+            raise LabFileError(
+                f"{params.matrix} has no variants, so the lab has no cells",
+                where=params.matrix_where,
+                hint="write a variants block there, or leave out 'matrix'",
+            )
+        space = variant_space(whole, only, no)
         matrix_files.append(path.parent / params.matrix)
     elif params.axes:
         space = ParamSpace(params, only=only, no=no)
@@ -304,7 +323,7 @@ def _which(names: Sequence[str]) -> str:
     if len(names) == 1:
         return f"in the cell {names[0]}"
     more = len(names) - _NAMES_SHOWN
-    listed = ", ".join(names[:_NAMES_SHOWN])
+    listed = "; ".join(names[:_NAMES_SHOWN])  # a name has commas of its own
     return f"in the cells {listed}{f' and {more} more' if more > 0 else ''}"
 
 

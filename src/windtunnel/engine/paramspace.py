@@ -130,9 +130,13 @@ class ParamSpace:
         """
         labels = self._read_name(name)
         if labels is None or not self._knows(labels):
-            self._pattern(name)  # names what is wrong with it
-            example = self._name(tuple(axis.values[0].label for axis in self._axes))
-            raise UsageError(f"there is no cell {name!r}", hint=f"names are such as {example!r}")
+            pattern = self._pattern(name)  # names what is wrong with it
+            if len(pattern) < len(self._axes) or any(len(some) != 1 for some in pattern.values()):
+                example = self._name(tuple(axis.values[0].label for axis in self._axes))
+                raise UsageError(
+                    f"{name!r} names no single cell", hint=f"names are such as {example!r}"
+                )
+            labels = tuple(min(pattern[axis.name]) for axis in self._axes)
         excluded = [
             f"exclude, {rule.where}"
             for rule in self._exclude
@@ -148,20 +152,27 @@ class ParamSpace:
         Raises:
             UsageError: there is none, or it is dropped.
         """
-        for number, (place, _) in enumerate(self._included):
+        return self.named(self.name_of(index))
+
+    def name_of(self, index: int) -> str:
+        """The name of the cell with an index, whether it is dropped or not.
+
+        Raises:
+            UsageError: there is none.
+        """
+        for labels, place in self._all_included.items():
             if self._product_size + place == index:
-                return self._besides(number)
+                return self._name(labels)
         if not 0 <= index < self._product_size:
             raise UsageError(f"there is no cell number {index}", hint="numbers begin at 0")
-        labels = []
+        found = []
         for axis in reversed(self._axes):
             index, number = divmod(index, len(axis.values))
-            labels.append(axis.values[number].label)
-        return self.named(self._name(tuple(reversed(labels))))
+            found.append(axis.values[number].label)
+        return self._name(tuple(reversed(found)))
 
     def cover(self, strength: int, seed: int) -> list[LabCell]:
         """Few cells that hold each combination of so many values; all that are included."""
-        strength = min(strength, len(self._axes))
         rows = cover_space(self._matrix.cells(), strength, seed=seed)
         found = [
             self._cell(

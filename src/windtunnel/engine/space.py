@@ -37,6 +37,10 @@ class Space(Protocol):
         """The one with an index."""
         ...
 
+    def name_of(self, index: int) -> str:
+        """The name of the cell with an index, whether it is dropped or not."""
+        ...
+
     def cover(self, strength: int, seed: int) -> list[LabCell]:
         """Few that hold each combination of so many values."""
         ...
@@ -92,6 +96,14 @@ class LoneSpace:
             UsageError: another number.
         """
         return self.named(self._cell.name if index == 0 else str(index))
+
+    def name_of(self, index: int) -> str:
+        """The name of the cell, by number 0.
+
+        Raises:
+            UsageError: another number.
+        """
+        return self.numbered(index).name
 
     def cover(self, strength: int, seed: int) -> list[LabCell]:
         """The cell."""

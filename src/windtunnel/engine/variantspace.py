@@ -21,7 +21,9 @@ from windtunnel.matrix.warn import Doubt
 
 _AXIS_LABEL = re.compile(r"\(([^()=]*)=([^()]*)\)")
 _NUMBERED = re.compile(r"(.*)#(\d+)", re.DOTALL)
+_PARTS = re.compile(r"[^.,()\s]+")
 _SAME_SHOWN = 5
+_MEANT_SHOWN = 3  # of several cells that parts of a name may mean
 
 
 def variant_space(whole: Matrix, only: Sequence[str], no: Sequence[str]) -> Space:
@@ -67,7 +69,7 @@ class VariantSpace:
         Raises:
             UsageError: there is none, the filters drop it, or there are several.
         """
-        found = self._named(name)
+        found = self._named(name, self._kept)
         there = [walk for walk in found if self._kept_walks.position(walk) is not None]
         if len(there) == 1:
             return self._cell(there[0])
@@ -85,9 +87,7 @@ class VariantSpace:
         Raises:
             UsageError: there is none, or the filters drop it.
         """
-        if not 0 <= index < self._whole.count():
-            raise UsageError(f"there is no cell number {index}", hint="numbers begin at 0")
-        walk = self._walks.at(index)
+        walk = self._numbered(index)
         cell = self._cell(walk)
         if self._kept_walks.position(walk) is None:
             raise UsageError(
@@ -96,10 +96,23 @@ class VariantSpace:
             )
         return cell
 
+    def name_of(self, index: int) -> str:
+        """The name of the cell with an index, whether it is dropped or not.
+
+        Raises:
+            UsageError: there is none.
+        """
+        return self._cell(self._numbered(index)).name
+
+    def _numbered(self, index: int) -> Walk:
+        if not 0 <= index < self._whole.count():
+            raise UsageError(f"there is no cell number {index}", hint="numbers begin at 0")
+        return self._walks.at(index)
+
     def cover(self, strength: int, seed: int) -> list[LabCell]:
         """Few cells that hold each combination of so many values."""
         space = self._kept.cells()
-        rows = cover_space(space, min(strength, len(space.axes)), seed=seed)
+        rows = cover_space(space, strength, seed=seed)
         cells = {self._kept_walks.of_cell(row) for row in rows}
         return sorted(map(self._cell, cells), key=lambda cell: cell.index)
 
@@ -113,7 +126,7 @@ class VariantSpace:
         Raises:
             UsageError: no cell has this name, with or without filters.
         """
-        found = self._named(name)
+        found = self._named(name, self._whole)
         if any(self._kept_walks.position(walk) is not None for walk in found):
             return []
         return self._removals(found[0])
@@ -122,20 +135,42 @@ class VariantSpace:
         """What is allowed in the file, and in the filters, and is most likely a mistake."""
         return self._kept.doubts()
 
-    def _named(self, name: str) -> list[Walk]:
-        """Some walks of this name, at least one, whatever the filters say."""
+    def _named(self, name: str, matrix: Matrix) -> list[Walk]:
+        """Some walks of this name, at least one, whatever the filters say.
+
+        Where none has it, the only one of a matrix that has its parts, in any order.
+        """
         found = self._walks.named(name, _SAME_SHOWN)
         numbered = _NUMBERED.fullmatch(name)
         if not found and numbered and int(numbered[2]) < self._whole.count():
             walk = self._walks.at(int(numbered[2]))
             if self._cell(walk).name == name:
                 found = [walk]
-        if not found:
+        return found or [self._meant(name, matrix)]
+
+    def _meant(self, name: str, matrix: Matrix) -> Walk:
+        parts = _PARTS.findall(name)
+        unknown = self._whole.unknown_label(".".join(part.split("=")[-1] for part in parts))
+        if unknown or not parts:
             raise UsageError(
                 f"there is no cell {name!r}, with or without filters",
-                hint=self._whole.unknown_label(name) or self._example(),
+                hint=unknown or self._example(),
             )
-        return found
+        one = matrix.having(parts)
+        count = one.count()
+        if not count and matrix is self._kept and self._whole.having(parts).count():
+            raise UsageError(f"there is no cell {name!r}", hint="the filters drop all that have it")
+        if not count:
+            raise UsageError(
+                f"no cell has all of {', '.join(map(repr, parts))}", hint=self._example()
+            )
+        walks = one.walks()
+        if count > 1:
+            some = [self._cell(walks.at(at)).name for at in range(min(count, _MEANT_SHOWN))]
+            raise UsageError(
+                f"{name!r} is {count} cells", hint=f"such as {', '.join(map(repr, some))}"
+            )
+        return walks.at(0)
 
     def _example(self) -> str:
         if not self._whole.count():
@@ -209,15 +244,26 @@ class JoinedSpace:
             raise UsageError(f"there is no cell number {index}", hint="or the filters drop it")
         return found
 
-    def cover(self, strength: int, seed: int) -> list[LabCell]:
-        """Not possible.
+    def name_of(self, index: int) -> str:
+        """The name of the cell with an index, whether it is dropped or not.
 
         Raises:
-            MatrixFileError: always, and says why.
+            UsageError: there is none.
         """
-        del strength, seed
-        self._kept.cells()
-        raise AssertionError("a matrix with a join has no cells of its own")
+        if not 0 <= index < self._whole.count():
+            raise UsageError(f"there is no cell number {index}", hint="numbers begin at 0")
+        return next(cell.name for cell, _ in _numbered(self._whole) if cell.index == index)
+
+    def cover(self, strength: int, seed: int) -> list[LabCell]:
+        """Few cells that hold each combination of so many values, each part having its own.
+
+        Raises:
+            MatrixFileError: the join stands inside a variant.
+        """
+        walks = self._whole.walks()
+        rows = cover_space(self._kept.cells(), strength, seed=seed)
+        wanted = {walks.position(walks.of_cell(row)) for row in rows}
+        return [cell for cell, _ in _numbered(self._whole) if cell.index in wanted]
 
     def why_empty(self) -> LabFileError | UsageError:
         """Say why nothing is left."""

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from windtunnel.errors import MatrixFileError
 from windtunnel.matrix.cells import ABSENT, ANY, Axis, Cell
-from windtunnel.matrix.plan import Edge, Plan, Stop
+from windtunnel.matrix.columns import Columns
+from windtunnel.matrix.plan import Edge, Plan
 from windtunnel.matrix.states import State, States
 
 # So many answers are kept.
@@ -18,43 +18,55 @@ class Cells:
     """The cells of a matrix; see `windtunnel.matrix.cells.CellSpace`.
 
     Axes come in the order of names: the last variants block first, and after each
-    axis those that lie inside its values.
+    axis those that lie inside its values. Behind a join each of its parts has all
+    axes for itself: "one/os" and "two/os".
 
     Raises:
-        MatrixFileError: the matrix has a join, so its variants are no choices.
+        MatrixFileError: a join stands inside a variant, so only some cells have its parts.
     """
 
     def __init__(self, plan: Plan, states: States) -> None:
-        join = next((stop for stop in plan.stops if stop.joins), None)
-        if join is not None:
-            raise MatrixFileError(
-                "a matrix with a 'join' has no cells: a variant is several choices at once",
-                hint="leave out the join, or list the variants instead",
-            )
         self._states = states
         self._plan = plan
-        stops = [stop for stop in reversed(plan.stops) if stop.source is not None]
-        self._at = {stop.number: at for at, stop in enumerate(stops)}
-        self.axes: tuple[Axis, ...] = _axes(stops, self._at)
+        self._columns = Columns(plan)
+        self._at = self._columns.at
+        self.axes: tuple[Axis, ...] = self._columns.axes()
         self._answers: dict[tuple[State, Cell], Cell | None] = {}
 
     def cells(self) -> Iterator[Cell]:
         """Every cell, in the order of the matrix, one at a time."""
         start = self._states.start
-        if start is not None:
-            yield from self._walk(start, [ABSENT] * len(self.axes))
+        if start is not None and self._states.count(start):
+            cell = [ABSENT] * len(self.axes)
+            for _ in self._fill(start, cell, 0):
+                yield tuple(cell)
 
-    def _walk(self, state: State, cell: list[int]) -> Iterator[Cell]:
-        if not state.stop.number:
-            yield tuple(cell)
+    def _fill(self, state: State, cell: list[int], base: int) -> Iterator[None]:
+        """Write every choice of a part, whose axes begin at `base`, into a cell."""
+        stop = state.stop
+        at = base + self._at[stop.number]
+        if stop.joins:
+            size = self._columns.part_size[stop.number]
+            yield from self._fill_parts(self._states.parts(state), cell, at, size)
             return
-        at = self._at[state.stop.number]
-        numbers = {edge: number for number, edge in enumerate(state.stop.edges)}
+        if not stop.number:
+            yield
+            return
+        numbers = {edge: number for number, edge in enumerate(stop.edges)}
         for edge, next_, count in self._states.counts(state):
             if count:
                 cell[at] = numbers[edge]
-                yield from self._walk(next_, cell)
+                yield from self._fill(next_, cell, base)
         cell[at] = ABSENT
+
+    def _fill_parts(
+        self, parts: Sequence[State | None], cell: list[int], base: int, size: int
+    ) -> Iterator[None]:
+        if not parts:
+            yield
+        elif parts[0] is not None:
+            for _ in self._fill(parts[0], cell, base):
+                yield from self._fill_parts(parts[1:], cell, base + size, size)
 
     def __contains__(self, cell: Cell) -> bool:
         """Whether the filters leave this cell; it must be whole and well-formed."""
@@ -72,9 +84,9 @@ class Cells:
         return self._complete(start, partial, 0)
 
     def _complete(self, state: State, wanted: Cell, axis: int) -> Cell | None:
-        """Complete the axes from this one on; `wanted` has no more than those."""
+        """Complete the axes of a part from this one on; `wanted` has no more than those."""
         stop = state.stop
-        end = self._at[stop.number] if stop.number else len(self.axes)
+        end = self._at[stop.number]
         absent = wanted[: end - axis]
         if any(value not in (ANY, ABSENT) for value in absent):
             return None
@@ -86,14 +98,28 @@ class Cells:
         if key in self._answers:
             tail = self._answers[key]
         else:
-            tail = self._choose(state, wanted, end)
+            choose = self._choose_parts if stop.joins else self._choose
+            tail = choose(state, wanted)
             if len(self._answers) >= _ANSWERS_MAX:
                 self._answers.clear()
             self._answers[key] = tail
         return None if tail is None else head + tail
 
-    def _choose(self, state: State, wanted: Cell, axis: int) -> Cell | None:
+    def _choose_parts(self, state: State, wanted: Cell) -> Cell | None:
+        """Each part for itself: what one chooses is nothing to the others."""
+        size = self._columns.part_size[state.stop.number]
+        tail: Cell = ()
+        for number, part in enumerate(self._states.parts(state)):
+            own = wanted[number * size : (number + 1) * size]
+            found = None if part is None else self._complete(part, own, 0)
+            if found is None:
+                return None
+            tail += found
+        return tail
+
+    def _choose(self, state: State, wanted: Cell) -> Cell | None:
         value, rest = wanted[0], wanted[1:]
+        axis = self._at[state.stop.number]
         edges = state.stop.edges
         for edge, next_, count in self._states.counts(state):
             if count and (value == ANY or (value >= 0 and _is(edges, value, edge))):
@@ -105,37 +131,3 @@ class Cells:
 
 def _is(edges: tuple[Edge, ...], value: int, edge: Edge) -> bool:
     return value < len(edges) and edges[value] is edge
-
-
-def _axes(stops: list[Stop], at: dict[int, int]) -> tuple[Axis, ...]:
-    """The axes of stops in the order of the walk."""
-    inside = _parents(stops, at)
-    axes = []
-    used: set[str] = set()
-    for number, stop in enumerate(stops):
-        source = stop.source
-        assert source is not None, "it is a choice"
-        name = source.name or f"variants:{source.where.line}"
-        if name in used:
-            name = f"{name}:{source.where.line}"
-        count = 2
-        unique = name
-        while unique in used:
-            unique = f"{name}#{count}"
-            count += 1
-        used.add(unique)
-        values = tuple(edge.variant.text for edge in stop.edges if edge.variant)
-        axes.append(Axis(unique, values, inside.get(number)))
-    return tuple(axes)
-
-
-def _parents(stops: list[Stop], at: dict[int, int]) -> dict[int, tuple[int, int]]:
-    """For each axis inside a value: which axis and which value."""
-    by_block = {id(stop.source): at[stop.number] for stop in stops}
-    found: dict[int, tuple[int, int]] = {}
-    for stop in stops:
-        for number, edge in enumerate(stop.edges):
-            for one in edge.variant.body if edge.variant else ():
-                if id(one) in by_block:
-                    found[by_block[id(one)]] = (at[stop.number], number)
-    return found

@@ -135,6 +135,16 @@ class Matrix:
         """
         return Matrix((*self._statements, *_filters(only, no)), **self._options)
 
+    def having(self, labels: Sequence[str]) -> Matrix:
+        """The same matrix with only those variants that have all of some labels.
+
+        Args:
+            labels: "linux" or "os=linux"; in any order.
+        """
+        runs = tuple((_label(one),) for one in labels)
+        only = Only(Filter((runs,), "..".join(labels)), negative=False, where=Where("<name>"))
+        return Matrix((*self._statements, only), **self._options)
+
     def count(self) -> int:
         """How many variants there are. Nothing is expanded."""
         return self._states.count(self._states.start)
@@ -185,17 +195,22 @@ class Matrix:
         """The matrix as axes and cells.
 
         Raises:
-            MatrixFileError: it has a join.
+            MatrixFileError: it has a join inside a variant.
         """
         return Cells(self._plan, self._states)
 
     @property
+    def chooses(self) -> bool:
+        """Whether there is anything to choose; without, it is one variant without a name."""
+        return bool(self._plan.start.target.number)
+
+    @property
     def joins(self) -> bool:
-        """Whether a variant is several choices at once, so that there are no `walks`."""
+        """Whether a variant is several at once, so that its walk parts; see `Walks`."""
         return self._plan.joins
 
     def walks(self) -> Walks:
-        """The matrix as choices; without a join only."""
+        """The matrix as choices."""
         return Walks(self._plan, self._states)
 
     def explain_walk(self, walk: Walk) -> Explanation:
@@ -308,6 +323,11 @@ def _filters(only: Sequence[str], no: Sequence[str]) -> list[Statement]:
         for one in filters
         for statement in parse(f"{word} {one}", file=f"--{word}", read=read)
     ]
+
+
+def _label(text: str) -> Label:
+    axis, sign, value = text.strip("()").partition("=")
+    return Label(value, axis) if sign else Label(axis)
 
 
 def _reference(statements: Sequence[Statement], key: str, unknown: str) -> Where | None:

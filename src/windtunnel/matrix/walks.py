@@ -20,10 +20,14 @@ Walk = tuple[int, ...]
 
 
 class Walks:
-    """The variants of a matrix without a join."""
+    """The variants of a matrix.
+
+    At a join the walk goes on with that of its first part to the end, then with that
+    of the next. Only in a matrix without a join a walk is one path of `edges`, and has
+    a name that can be looked for.
+    """
 
     def __init__(self, plan: Plan, states: States) -> None:
-        assert not plan.joins, "what a join makes is no choice"
         self._plan = plan
         self._states = states
         self._numbers: dict[int, dict[int, int]] = {}
@@ -39,7 +43,15 @@ class Walks:
         state = self._states.start
         assert state is not None, "there is a variant"
         walk: list[int] = []
+        self._go(state, position, walk)
+        return tuple(walk)
+
+    def _go(self, state: State, position: int, walk: list[int]) -> None:
+        """Add to a walk what leads from a state to a position."""
         while state.stop.number:
+            if state.stop.joins:
+                self._go_parts(state, position, walk)
+                return
             for edge, next_, count in self._states.counts(state):
                 if position < count:
                     walk.append(self._number(state.stop, edge))
@@ -48,16 +60,32 @@ class Walks:
                 position -= count
             else:
                 raise AssertionError("positions are below the count")
-        return tuple(walk)
+
+    def _go_parts(self, state: State, position: int, walk: list[int]) -> None:
+        parts = self._states.parts(state)
+        per_one = self._states.count(state)
+        for part in parts:
+            assert part is not None, "each part leaves something"
+            per_one //= self._states.count(part)
+            own, position = divmod(position, per_one)
+            self._go(part, own, walk)
 
     def position(self, walk: Walk) -> int | None:
         """How many variants come before; None when filters drop this one."""
-        state = self._states.start
+        found = self._position(self._states.start, walk, 0)
+        return None if found is None else found[0]
+
+    def _position(self, state: State | None, walk: Walk, at: int) -> tuple[int, int] | None:
+        """How many variants behind a state come before, and where in the walk its part ends."""
         if state is None:
             return None
         position = 0
-        for choice in walk:
-            wanted = state.stop.edges[choice]
+        while state.stop.number:
+            if state.stop.joins:
+                parts = self._position_of_parts(state, walk, at)
+                return None if parts is None else (position + parts[0], parts[1])
+            wanted = state.stop.edges[walk[at]]
+            at += 1
             for edge, next_, count in self._states.counts(state):
                 if edge is wanted:
                     if not count:
@@ -67,7 +95,17 @@ class Walks:
                 position += count
             else:
                 return None
-        return position
+        return position, at
+
+    def _position_of_parts(self, state: State, walk: Walk, at: int) -> tuple[int, int] | None:
+        position = 0
+        for part in self._states.parts(state):
+            found = self._position(part, walk, at)
+            if found is None:
+                return None
+            position = position * self._states.count(part) + found[0]
+            at = found[1]
+        return position, at
 
     def edges(self, walk: Walk) -> list[Edge]:
         """The edges of a walk, with the one that leads to the first stop."""
@@ -142,9 +180,19 @@ class Walks:
         if not state.stop.number:
             yield walk
             return
+        if state.stop.joins:
+            yield from self._behind_parts(self._states.parts(state), walk)
+            return
         for edge, next_, count in self._states.counts(state):
             if count:
                 yield from self._behind(next_, (*walk, self._number(state.stop, edge)))
+
+    def _behind_parts(self, parts: Sequence[State | None], walk: Walk) -> Iterator[Walk]:
+        if not parts:
+            yield walk
+        elif parts[0] is not None:
+            for one in self._behind(parts[0], walk):
+                yield from self._behind_parts(parts[1:], one)
 
     def _number(self, stop: Stop, edge: Edge) -> int:
         numbers = self._numbers.get(stop.number)

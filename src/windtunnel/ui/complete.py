@@ -18,8 +18,8 @@ def labs(incomplete: str) -> list[str]:
 
 
 def matrices(incomplete: str) -> list[str]:
-    """Offer files of Cartesian configuration, and folders that lead to some."""
-    return _files(incomplete, _MATRIX_SUFFIXES)
+    """Offer files of Cartesian configuration and labs, and folders that lead to some."""
+    return _files(incomplete, (*_MATRIX_SUFFIXES, *_SUFFIXES))
 
 
 def _files(incomplete: str, suffixes: tuple[str, ...]) -> list[str]:

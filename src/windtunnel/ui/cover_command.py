@@ -195,6 +195,11 @@ def _matrix(path: Path, mixed: list[str]) -> _Subject:
     from windtunnel.matrix.rowtext import whole_cells  # noqa: PLC0415
 
     matrix = Matrix.read(_text(path), file=str(path), read=read_beside)
+    matrix_lab.print_doubts(matrix.doubts())
+    if not matrix.count():
+        raise matrix.why_empty()
+    if not matrix.chooses:
+        raise UsageError(f"{path} has no variants to choose from", hint="write a variants block")
     space: CellSpace = matrix.cells()
     parameters = [
         Parameter(axis.name, tuple(Value(text) for text in axis.values)) for axis in space.axes

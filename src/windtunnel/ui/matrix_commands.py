@@ -102,6 +102,8 @@ def list_(
     They come one at a time, so a pipe can take the first ones of very many.
     """
     if matrix_lab.is_lab(file):
+        options = {"--defaults": defaults, "--expand": expand, "--strict": strict}
+        matrix_lab.refuse_options(file, options)
         cells = matrix_lab.chosen(matrix_lab.cells_of(file, only, no), shard, sample, seed)
         if json:
             _print_json_list(cells)
@@ -132,6 +134,8 @@ def count(
     """Say how many variants there are, without listing them."""
     from windtunnel.ui import screen  # noqa: PLC0415 - slow to import
 
+    if matrix_lab.is_lab(file):
+        matrix_lab.refuse_options(file, {"--defaults": defaults, "--expand": expand})
     matrix = (
         matrix_lab.cells_of(file, only, no)
         if matrix_lab.is_lab(file)
@@ -164,6 +168,8 @@ def show(
     Where several have the name, all of them are shown.
     """
     if matrix_lab.is_lab(file):
+        options = {"--defaults": defaults, "--expand": expand, "--strict": strict}
+        matrix_lab.refuse_options(file, options)
         cell = matrix_lab.find(matrix_lab.cells_of(file, only, no), variant)
         if json:
             _print_json_list(iter([matrix_lab.document(cell)]))
@@ -192,7 +198,12 @@ def show(
 
 def explain(
     file: FileArgument,
-    variant: Annotated[str, typer.Argument(metavar="VARIANT", help="Its name or its short name.")],
+    variant: Annotated[
+        str,
+        typer.Argument(
+            metavar="VARIANT", help="Its name or its short name; of a lab, its number too."
+        ),
+    ],
     *,
     only: OnlyOption = None,
     no: NoOption = None,
@@ -204,6 +215,7 @@ def explain(
     from windtunnel.ui import screen  # noqa: PLC0415 - slow to import
 
     if matrix_lab.is_lab(file):
+        matrix_lab.refuse_options(file, {"--defaults": defaults, "--expand": expand})
         dropped = matrix_lab.cells_of(file, only, no).dropped_by(variant)
         if json:
             screen.print_json({"name": variant, "there": not dropped, "dropped_by": dropped})

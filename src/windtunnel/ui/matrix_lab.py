@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,24 @@ WARNINGS_SHOWN_MAX = 20
 def is_lab(file: Path) -> bool:
     """Whether a file is a lab and no Cartesian configuration, by its name."""
     return file.suffix in SUFFIXES
+
+
+def refuse_options(file: Path, options: Mapping[str, object]) -> None:
+    """Make sure that no option is given that means nothing for a lab.
+
+    Args:
+        file: the lab.
+        options: by name: "--strict"; what is false or None was not given.
+
+    Raises:
+        UsageError: one is.
+    """
+    given = [name for name, value in options.items() if value]
+    if given:
+        raise UsageError(
+            f"{' and '.join(given)} with {file}, which is a lab",
+            hint="this is for a Cartesian configuration: leave it out, or name the .cfg",
+        )
 
 
 def cells_of(file: Path, only: Sequence[str] | None, no: Sequence[str] | None) -> LabCells:
