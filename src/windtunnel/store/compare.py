@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compare what two runs left, and name the moment at which they part.
 
-Equal runs have equal events, outputs and files, byte for byte, and equal values
-of EQUAL_KEYS in the manifest. The host's facts in the manifest may differ, and
-so may the console: the kernel prints there what it found on this host.
+Equal runs have equal events, outputs and files, byte for byte, equal values of
+EQUAL_KEYS in the manifest, and kernels that logged the same while the lab ran. The
+host's facts in the manifest may differ, and so may what kernels print before lab time
+zero: what they found on this host.
 
 Of all differences the one that came first in virtual time is named, for it is
 the cause of the others or the nearest to it.
@@ -26,6 +27,7 @@ from windtunnel.errors import ProtocolError
 from windtunnel.model.event import Event
 from windtunnel.store import contents, layout
 from windtunnel.store.contents import Place
+from windtunnel.store.lablog import first_log_difference, lab_log
 from windtunnel.store.layout import host_errors
 from windtunnel.store.processes import START
 from windtunnel.store.run_reader import RunReader, parse_event
@@ -128,11 +130,17 @@ class Difference:
         return "\n".join(lines)
 
 
-def compare_runs(a: Path, b: Path) -> Difference | None:
+def compare_runs(a: Path, b: Path, *, logs: bool = True) -> Difference | None:
     """Find the first difference of two runs in virtual time.
 
     What they were made from comes before all else: runs of different labs,
     seeds or kernels differ everywhere.
+
+    Args:
+        a: folder of a run.
+        b: folder of the other.
+        logs: whether what kernels logged is compared; a run that was killed has not
+            all of it.
 
     Returns:
         None when the runs are equal.
@@ -147,6 +155,7 @@ def compare_runs(a: Path, b: Path) -> Difference | None:
             _first_key(manifests, INPUT_KEYS, a)
             or _lab_difference(a, b)
             or _first_in_time(a, b)
+            or (_log_difference(a, b) if logs else None)
             or _first_key(manifests, RESULT_KEYS, a)
         )
     if found is None or found.key in INPUT_KEYS or found.file == layout.LAB:
@@ -194,6 +203,12 @@ def digest_run(path: Path) -> str:
             while chunk := file.read(contents.CHUNK_BYTES):
                 content.update(chunk)
         total.update(content.digest())
+    log = hashlib.sha256()
+    lines = 0
+    for lines, line in enumerate(lab_log(path), 1):  # noqa: B007 - how many
+        log.update(f"{line.file} {line.time_ns} {line.text}\n".encode())
+    if lines:  # so that digests of runs without any stay as they are
+        total.update(log.digest())
     return total.hexdigest()
 
 
@@ -235,6 +250,30 @@ def _lab_difference(a: Path, b: Path) -> Difference | None:
     if place is None:
         return None
     return _difference(a, b, layout.LAB, place, _Moment(None, exact=False, events_before=0))
+
+
+def _log_difference(a: Path, b: Path) -> Difference | None:
+    """Compare what the kernels logged while the lab ran."""
+    found = first_log_difference(a, b)
+    if found is None:
+        return None
+    left, right = found
+    line = left or right
+    assert line is not None, "one of them has a line that the other has not"
+    time_ns = min(one.time_ns for one in found if one is not None)
+    events = sum(1 for event in _common_events(a, None) if event.time_ns < time_ns)
+    return Difference(
+        file=line.file,
+        key="",
+        line=line.number,
+        offset_bytes=0,
+        a=None if left is None else left.text,
+        b=None if right is None else right.text,
+        time_ns=time_ns,
+        exact=True,
+        node="",
+        before=_events_before(a, events),
+    )
 
 
 def _first_in_time(a: Path, b: Path) -> Difference | None:
