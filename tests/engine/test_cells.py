@@ -572,3 +572,28 @@ def test_a_configuration_without_variants_gives_no_cells(lab, tmp_path):
     (tmp_path / "none.cfg").write_text("loss = 0%\n")
     with pytest.raises(LabFileError, match=r"lab\.yaml:3:9: none\.cfg has no variants"):
         read_cells(lab("matrix: none.cfg"))
+
+
+def test_the_filter_that_drops_the_last_included_cell_is_named(lab):
+    path = lab("params: {ms: [1], loss: [0%]}\nexclude: [{ms: 1}]\ninclude: [{loss: 5%}]")
+    assert names(path) == ["ms=1,loss=5%"]
+    with pytest.raises(UsageError, match="no cell is left after --no 'loss=5%'"):
+        read_cells(path, only=["ms=1"], no=["loss=5%"]).require_some()
+
+
+def test_rules_that_overlap_on_many_axes_are_counted_as_names_are(lab):
+    axes = ", ".join(f"x{number}: [{', '.join(map(str, range(10)))}]" for number in range(12))
+    rules = ", ".join(
+        "{"
+        + ", ".join(
+            f"x{(number * 5 + step) % 12}: [{step}, {number}, 9]" for step in range(0, 9, 3)
+        )
+        + "}"
+        for number in range(9)
+    )
+    cells = read_cells(lab(f"params: {{{axes}}}\nexclude: [{rules}, {{x0: [0, 9], x3: 3, x6: 9}}]"))
+    # Walked from name to name, which is another way to count.
+    assert cells.count() == cells._space._matrix.count() > 10**11
+    assert cells.named(cells.cell(5 * 10**11).name) == cells.cell(5 * 10**11)
+    [doubt] = cells.doubts()
+    assert "excludes nothing" in doubt.message

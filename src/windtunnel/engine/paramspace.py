@@ -8,7 +8,7 @@ What is included besides stands behind it, one by one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from math import prod
 
@@ -16,6 +16,7 @@ from windtunnel.engine.cell import LabCell
 from windtunnel.engine.paramdoubts import strange_values
 from windtunnel.engine.paraminclude import Labels, Pattern, included, pattern_of
 from windtunnel.errors import LabFileError, UsageError, Where
+from windtunnel.matrix.boxes import Boxes
 from windtunnel.matrix.cover import cover_space
 from windtunnel.matrix.matrix import Matrix
 from windtunnel.matrix.syntax import (
@@ -59,7 +60,15 @@ class ParamSpace:
         self._kept = [(text, self._pattern(text)) for text in only]
         self._dropped = [(text, self._pattern(text)) for text in no]
         self._matrix = Matrix([*self._statements(), *self._filters()])
-        self._product_count = self._matrix.count()
+        self._boxes = Boxes(
+            [len(axis.values) for axis in self._axes],
+            [
+                self._box(one)
+                for one in (*map(pattern_of, self._exclude), *self._patterns_dropped())
+            ],
+            self._allowed(pattern for _, pattern in self._kept),
+        )
+        self._product_count = self._boxes.count()
         self._included = [
             (number, labels)
             for number, labels in enumerate(self._all_included)
@@ -73,7 +82,13 @@ class ParamSpace:
     def at(self, position: int) -> LabCell:
         """The cell at a position among those that the filters leave."""
         if position < self._product_count:
-            return self._cell(self._labels(self._matrix.variant(position).params))
+            numbers = self._boxes.at(position)
+            return self._cell(
+                tuple(
+                    axis.values[number].label
+                    for axis, number in zip(self._axes, numbers, strict=True)
+                )
+            )
         return self._besides(position - self._product_count)
 
     def cells(self) -> Iterator[LabCell]:
@@ -187,17 +202,25 @@ class ParamSpace:
 
     def why_empty(self) -> LabFileError | UsageError:
         """Say why nothing is left."""
-        statements = self._statements()
-        if not Matrix(statements).count():
+        kept: list[str] = []
+        dropped: list[str] = []
+        if not self._leaves(kept, dropped):
             return LabFileError("every cell is excluded", where=self._axes[0].where)
-        for option, text, filters in self._filters_of_options():
-            statements += filters
-            if not Matrix(statements).count():
-                return UsageError(
-                    f"no cell is left after {option} {text!r}",
-                    hint="what stands before it leaves some; all of it together does not",
-                )
+        for option, filters, given in (
+            ("--only", self._kept, kept),
+            ("--no", self._dropped, dropped),
+        ):
+            for text, _ in filters:
+                given.append(text)
+                if not self._leaves(kept, dropped):
+                    return UsageError(
+                        f"no cell is left after {option} {text!r}",
+                        hint="what stands before it leaves some; all of it together does not",
+                    )
         raise AssertionError("only an empty space is asked why")
+
+    def _leaves(self, only: Sequence[str], no: Sequence[str]) -> bool:
+        return ParamSpace(self._source, only=only, no=no).count() > 0
 
     # ---- cells ----
 
@@ -261,19 +284,12 @@ class ParamSpace:
     def _excluding(self, rule: ParamRule) -> Statement:
         return self._no("exclude", pattern_of(rule), rule.where)
 
-    def _filters(self) -> list[Statement]:
-        return [one for _, _, statements in self._filters_of_options() for one in statements]
-
-    def _filters_of_options(self) -> Iterator[tuple[str, str, list[Statement]]]:
+    def _filters(self) -> Iterator[Statement]:
         for text, pattern in self._kept:
-            where = Where(f"<{text}>")
-            yield (
-                "--only",
-                text,
-                [Only(one, negative=False, where=where) for one in self._picked(text, pattern)],
-            )
+            for one in self._picked(text, pattern):
+                yield Only(one, negative=False, where=Where(f"<{text}>"))
         for text, pattern in self._dropped:
-            yield "--no", text, [self._no(text, pattern, Where(f"<{text}>"))]
+            yield self._no(text, pattern, Where(f"<{text}>"))
 
     def _no(self, text: str, pattern: Pattern, where: Where) -> Statement:
         """Drop what agrees with all axes of a pattern: conditions inside each other.
@@ -300,6 +316,27 @@ class ParamSpace:
                 found.append(Filter(picked or (((Label("none", "none"),),),), text))
         return found
 
+    # ---- the product as a grid with boxes cut out ----
+
+    def _patterns_dropped(self) -> Iterator[Pattern]:
+        return (pattern for _, pattern in self._dropped)
+
+    def _box(self, pattern: Pattern) -> dict[int, set[int]]:
+        """A pattern as numbers of axes and values; of the product alone."""
+        return {
+            at: {numbers[label] for label in pattern[axis.name] if label in numbers}
+            for at, (axis, numbers) in enumerate(zip(self._axes, self._numbers, strict=True))
+            if axis.name in pattern
+        }
+
+    def _allowed(self, patterns: Iterable[Pattern]) -> list[set[int]]:
+        """For each axis the values on which all patterns agree."""
+        found = [set(range(len(axis.values))) for axis in self._axes]
+        for pattern in patterns:
+            for at, values in self._box(pattern).items():
+                found[at] &= values
+        return found
+
     # ---- doubts ----
 
     def doubts(self) -> list[Doubt]:
@@ -310,12 +347,13 @@ class ParamSpace:
         return [*self._idle_excludes(), *self._idle_includes(), *strange]
 
     def _idle_excludes(self) -> Iterator[Doubt]:
-        statements = self._blocks()
-        left = Matrix(statements).count()
+        sizes = [len(axis.values) for axis in self._axes]
+        before: list[dict[int, set[int]]] = []
         for rule in self._exclude:
-            statements.append(self._excluding(rule))
-            before, left = left, Matrix(statements).count()
-            if before == left:
+            pattern = pattern_of(rule)
+            left = Boxes(sizes, before, self._allowed([pattern])).count()
+            before.append(self._box(pattern))
+            if not left:
                 yield Doubt(
                     "this rule excludes nothing that was still there",
                     rule.where,
