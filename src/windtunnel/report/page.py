@@ -77,7 +77,7 @@ def html_page(
         groups=[_group(group, base_url) for group in groups],
         css=_part("css"),
         script=_part("js"),
-        data=_for_script(_data(overview.cells, groups, axes, base_url)),
+        data=for_script(_data(overview.cells, groups, axes, base_url)),
     )
 
 
@@ -85,8 +85,8 @@ def _part(suffix: str) -> str:
     return files("windtunnel.report").joinpath(f"page.{suffix}").read_text(encoding="utf-8")
 
 
-# No text of a guest can end the element that the data is in.
-def _for_script(value: Any) -> str:
+def for_script(value: Any) -> str:
+    """Write JSON for a script element; no text of a guest can end the element that it is in."""
     text = json_text(value)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
