@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,20 @@ _STATES = {
 _REPLAY = re.compile(r"windtunnel replay (?!-)\S+$")
 
 
-def run_page(path: Path, *, against: Path | None = None) -> str:
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """A page.
+
+    Attributes:
+        text: HTML, to be written in UTF-8.
+        warnings: what of the run could not be read, each a sentence; the page has them.
+    """
+
+    text: str
+    warnings: tuple[str, ...]
+
+
+def run_page(path: Path, *, against: Path | None = None) -> RunPage:
     """Write a run as a page.
 
     Args:
@@ -71,7 +85,7 @@ def run_page(path: Path, *, against: Path | None = None) -> str:
         _part("run.html")
     )
     failed = _failed(record)
-    return template.render(
+    text = template.render(
         lab=shown_line(str(record.manifest.get("lab", ""))) or "a run without a name",
         verdict=_verdict(record, failed),
         good=record.state == "passed",
@@ -100,6 +114,7 @@ def run_page(path: Path, *, against: Path | None = None) -> str:
         script_hash=_digest(script),
         data=for_script({name: value for name, value in data.items() if name != "crashes"}),
     )
+    return RunPage(text, tuple(record.warnings))
 
 
 def _part(name: str) -> str:

@@ -188,7 +188,7 @@ function drawBar([start, end, kind, text]) {
 function drawTimeline() {
   const axis = make("div", { class: "track" });
   const width = byId("bars").clientWidth;
-  for (const [at, text] of ticks(Math.max(Math.floor(width / 160), 2))) {
+  for (const [at, text] of ticks(Math.max(Math.floor(width / 120), 2))) {
     if (share(at) > 0.95) continue;
     const tick = make("span", { class: "tick" }, text);
     tick.style.left = `${share(at) * 100}%`;
