@@ -151,12 +151,11 @@ def tcp(
 
 def capture(*seen: tuple[int, int, bytes, bool], comment: str = "") -> bytes:
     """A capture of the link a-b: time, which end (0 or 1), frame, whether it was sent."""
-    data = pcapng.section_header()
-    data += pcapng.interface("a:eth0", "") + pcapng.interface("b:eth0", "")
+    data = [pcapng.section_header(), pcapng.interface("a:eth0"), pcapng.interface("b:eth0")]
     for time_ns, end, frame, sent in seen:
         way = Direction.OUT if sent else Direction.IN
-        data += pcapng.packet(end, CLOCK_NS + time_ns, frame, direction=way, comment=comment)
-    return data
+        data.append(pcapng.packet(end, CLOCK_NS + time_ns, frame, direction=way, comment=comment))
+    return b"".join(data)
 
 
 A, B = "10.0.0.1", "10.0.0.2"

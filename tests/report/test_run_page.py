@@ -229,7 +229,7 @@ def hour_of_twenty(base):
         events += [counters(at * S, node, at * 10**6, at * 10**5) for node in nodes]
     seen = [(at * MS, at % 2, tcp(A, B, seq=at, size=100), True) for at in range(30_000)]
     console = "".join(f"<6>[ {at}.000000][    T1] {'a line ' * 12}\n" for at in range(20_000))
-    outputs = {(node, f"p{at}"): b"what it says\n" * 20_000 for node in nodes for at in range(5)}
+    outputs = {(node, f"p{at}"): b"what it says\n" * 2_000 for node in nodes for at in range(5)}
     return record(
         base, events, lab_text=text, captures={"l0": capture(*seen)}, console=console,
         outputs=outputs,
