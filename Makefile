@@ -32,6 +32,7 @@ help: ## show this text
 
 demo: setup ## six routers, a cut link, an hour; then all of it again, byte for byte
 	$(BIN)/windtunnel run examples/ospf-ring/lab.yaml
+	$(BIN)/windtunnel report ospf-ring/latest
 	$(BIN)/windtunnel replay ospf-ring/latest
 
 test: lint types kernels pytest as-user ## everything that must hold before a change lands

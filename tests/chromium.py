@@ -17,7 +17,10 @@ from typing import Any, Self
 
 LIMIT_HOST_S = 60
 
-KEYS = {"ArrowRight": 39, "ArrowDown": 40, "Enter": 13, "Escape": 27, "End": 35, "/": 191}
+KEYS = {
+    "ArrowRight": 39, "ArrowDown": 40, "Enter": 13, "Escape": 27, "End": 35,
+    "/": 191, "+": 187, "0": 48,
+}  # fmt: skip
 
 
 class Chromium:
@@ -91,7 +94,7 @@ class Chromium:
     def press(self, key: str) -> None:
         """Press a key, as a person would."""
         names = {"key": key, "windowsVirtualKeyCode": KEYS[key]}
-        text = {"Enter": "\r", "/": "/"}.get(key)
+        text = {"Enter": "\r", "/": "/", "+": "+", "0": "0"}.get(key)
         down = (
             {**names, "type": "keyDown", "text": text} if text else {**names, "type": "rawKeyDown"}
         )

@@ -10,7 +10,6 @@ import pytest
 
 from small_labs import SECOND_NS, options, pair
 from windtunnel.engine.failure import Failure
-from windtunnel.engine.labfile import flat_spec
 from windtunnel.engine.replay import ReplayRequest, replay
 from windtunnel.engine.search import SearchRequest, search
 from windtunnel.engine.shrink import ShrinkRequest, shrink
@@ -18,6 +17,7 @@ from windtunnel.engine.trials import trials_folder
 from windtunnel.errors import ExitStatus, HostError
 from windtunnel.model.fault import Fault, LinkCut, LinkFlap, NodePause, Partition
 from windtunnel.model.lab import Command, Step
+from windtunnel.model.load import flat_spec
 from windtunnel.store.run_reader import RunReader, list_runs
 
 FAILING = {3, 4, 7}

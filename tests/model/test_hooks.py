@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import pytest
 
-from windtunnel.engine.labfile import flat_spec
 from windtunnel.errors import LabFileErrors
 from windtunnel.model.flatten import lab_to_yaml
 from windtunnel.model.hook import Hook, LabHooks, Limits, NodeHooks
+from windtunnel.model.load import flat_spec
 
 LAB = """\
 name: hooked

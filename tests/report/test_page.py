@@ -5,42 +5,18 @@ from __future__ import annotations
 
 import json
 import re
-from html.parser import HTMLParser
 
 import pytest
 from hypothesis import example, given
 
 from cell_results import HEADER, any_results, cell, check, nasty_results, six_cells, thousand_cells
-from chromium import Chromium
+from html_pages import CONTRAST_MIN, Elements, contrast
 from windtunnel.model.result import CellState
 from windtunnel.report.overview import cells_of, failure_groups
 from windtunnel.report.page import KINDS, html_page
 
 OPEN_HOST_MS_MAX = 5_000
 """For a thousand cells, on a busy machine; an idle one needs a tenth."""
-
-CONTRAST_MIN = 4.5
-"""WCAG 2.2, 1.4.3: text against what is behind it."""
-
-
-class Elements(HTMLParser):
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.attributes, self.data = [], [], ""
-        self._in_data = False
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        self.attributes += attributes
-        self._in_data = ("id", "data") in attributes
-
-    def handle_endtag(self, tag):
-        self._in_data = False
-
-    def handle_data(self, data):
-        if self._in_data:
-            self.data += data
 
 
 @given(any_results())
@@ -80,16 +56,6 @@ def test_failures_are_grouped_and_linked_without_the_script():
     assert "In all cells: kernel = newest" in page
 
 
-def contrast(one, two):
-    def luminance(colour):
-        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
-        return sum(share * p for share, p in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
-
-    light, dark = sorted((luminance(one), luminance(two)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
-
-
 def test_every_text_has_contrast_in_light_and_in_dark():
     style = html_page(HEADER, [])
     themes = re.findall(r":root \{\n(.*?)\}", style, re.DOTALL)
@@ -103,13 +69,6 @@ def test_every_text_has_contrast_in_light_and_in_dark():
 
 
 # ---- in a browser ----
-
-
-@pytest.fixture(scope="module")
-def browser(need_program, tmp_path_factory):
-    program = need_program("chromium")
-    with Chromium(program, tmp_path_factory.mktemp("chromium")) as browser:
-        yield browser
 
 
 @pytest.fixture

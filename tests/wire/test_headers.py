@@ -39,8 +39,23 @@ def both6(**more) -> Headers:
     return Headers(source="fd00::1", target="fd00::2", **more)
 
 
-def link(protocol: str) -> Headers:
-    return Headers(protocol, "02:00:00:00:00:01", "02:00:00:00:00:02")
+def link(protocol: str, message: str = "") -> Headers:
+    return Headers(protocol, "02:00:00:00:00:01", "02:00:00:00:00:02", message=message)
+
+
+def arp(operation: int) -> bytes:
+    head = bytes.fromhex("0001 0800 06 04") + operation.to_bytes(2, "big")
+    return LINK + b"\x08\x06" + head + LINK[6:] + A + bytes(6) + B
+
+
+SYN = bytes.fromhex("9c40 0050 00000007 00000000 50 02 ffff 0000 0000")
+SYN_READ = {
+    "protocol": "tcp",
+    "source_port": 40000,
+    "target_port": 80,
+    "flags": "S",
+    "tcp_sequence": 7,
+}
 
 
 SYN_ACK_READ = {
@@ -49,6 +64,7 @@ SYN_ACK_READ = {
     "target_port": 40000,
     "flags": "SA",
     "tcp_sequence": 7,
+    "tcp_acknowledged": 8,
 }
 CASES = {
     "tcp": (ipv4(6, SYN_ACK + b"hello"), both(**SYN_ACK_READ, payload_bytes=5)),
@@ -73,8 +89,25 @@ CASES = {
         ipv4(132, bytes.fromhex("0001 0002 00000000")),
         both(protocol="sctp", source_port=1, target_port=2),
     ),
-    "icmp": (ipv4(1, bytes(8)), both(protocol="icmp")),
-    "ospf": (ipv4(89, bytes(8)), both(protocol="ospf")),
+    "tcp, a first segment acknowledges nothing": (
+        ipv4(6, SYN),
+        both(**SYN_READ, payload_bytes=0),
+    ),
+    "icmp, an echo request": (
+        ipv4(1, bytes.fromhex("0800 0000 1234 0005")),
+        both(protocol="icmp", message="echo request", echo=(0x1234, 5)),
+    ),
+    "icmp, unreachable": (ipv4(1, b"\3" + bytes(7)), both(protocol="icmp", message="unreachable")),
+    "icmp, cut": (ipv4(1, bytes(7)), both(protocol="icmp")),
+    "icmpv6, an echo reply": (
+        ipv6(58, bytes.fromhex("8100 0000 0001 ffff")),
+        both6(protocol="icmpv6", message="echo reply", echo=(1, 0xFFFF)),
+    ),
+    "icmpv6, an unknown type": (
+        ipv6(58, b"\xc8" + bytes(7)),
+        both6(protocol="icmpv6", message="type 200"),
+    ),
+    "ospf": (ipv4(89, b"\2\1" + bytes(6)), both(protocol="ospf", message="hello")),
     "an unknown protocol": (ipv4(200, bytes(8)), both(protocol="ip 200")),
     "a later fragment": (ipv4(17, UDP, fragment=0x00B9), both(protocol="udp")),
     "ipv6, tcp": (ipv6(6, SYN_ACK + b"x"), both6(**SYN_ACK_READ, payload_bytes=1)),
@@ -89,10 +122,13 @@ CASES = {
     "ipv6, later fragment": (ipv6(44, bytes([17, 0, 0, 8, 0, 0, 0, 0])), both6(protocol="udp")),
     "ipv6, options, cut": (ipv6(0, bytes(4)), both6(protocol="ip 0")),
     "ipv6, options without end": (ipv6(0, bytes(80)), both6(protocol="ip 0")),
-    "arp": (LINK + b"\x08\x06" + bytes(28), link("arp")),
+    "arp, a question": (arp(1), link("arp", "who has 10.0.0.2? asks 10.0.0.1")),
+    "arp, an answer": (arp(2), link("arp", "10.0.0.1 is at 02:00:00:00:00:01")),
+    "arp, something else": (arp(9), link("arp", "operation 9")),
+    "arp, cut": (arp(1)[:-1], link("arp")),
     "a vlan in a vlan": (
         LINK + bytes.fromhex("88a8 0001 8100 0002") + ipv4(1, bytes(8))[12:],
-        both(protocol="icmp"),
+        both(protocol="icmp", message="echo reply", echo=(0, 0)),
     ),
     "a vlan, cut": (LINK + bytes.fromhex("8100 00"), link("0x8100")),
     "a length instead of a kind": (LINK + b"\x00\x26" + bytes(38), link("llc")),

@@ -99,26 +99,6 @@ def _lister(folder: Path) -> Callable[[str], Sequence[str]]:
     return list_directory
 
 
-def flat_spec(text: str, *, file: str) -> LabSpec:
-    """Read a flattened lab, as a run's folder keeps it; it names no other files.
-
-    Args:
-        text: of the lab.
-        file: its name, for messages.
-
-    Raises:
-        LabFileErrors, LabFileError: see `load_lab`.
-    """
-
-    def read(name: str) -> bytes:
-        raise FileNotFoundError(2, "a flattened lab names no files", name)
-
-    def list_directory(name: str) -> Sequence[str]:
-        raise FileNotFoundError(2, "a flattened lab names no folders", name)
-
-    return load_lab(text, file=file, read=read, list_directory=list_directory)
-
-
 def read_text(path: Path) -> str:
     """Read a file that a user wrote.
 

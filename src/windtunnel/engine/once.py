@@ -17,11 +17,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from windtunnel.engine.kernel import default_kernel
-from windtunnel.engine.labfile import flat_spec
 from windtunnel.engine.session import SessionRequest, run_session
 from windtunnel.engine.world import WorldOptions
 from windtunnel.errors import ExitStatus, GuestError, WindtunnelError
 from windtunnel.machines.syscalls import prctl
+from windtunnel.model.load import flat_spec
 
 _PR_SET_PDEATHSIG = 1
 

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from windtunnel.engine.kernelrecord import lab_kernel, node_kernels_of
-from windtunnel.engine.labfile import flat_spec
 from windtunnel.engine.session import RUNS, Session, SessionRequest, run_session
 from windtunnel.engine.world import WorldOptions
 from windtunnel.errors import HostError, StateError, UsageError
 from windtunnel.images.kernels import find_kernel
 from windtunnel.model.lab import LabSpec
+from windtunnel.model.load import flat_spec
 from windtunnel.store import layout
 from windtunnel.store.compare import Difference, compare_runs, compared_files
 from windtunnel.store.run_reader import RunReader

@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 from windtunnel.model.addressing import interfaces_by_node
 from windtunnel.model.impairment import GilbertElliott, Impairment
 from windtunnel.model.impairtext import loss_text
-from windtunnel.model.lab import Endpoint, LabSpec, LinkSpec, NodeSpec
+from windtunnel.model.lab import Endpoint, LabSpec, LinkSpec, NetworkSpec, NodeSpec
 from windtunnel.model.layout import Graph, Point, place
 from windtunnel.model.units import duration_text, rate_text, share_text
 
@@ -86,6 +86,11 @@ class _Box:
     tooltip: str
 
     @property
+    def key(self) -> str:
+        """What `lab_drawing` calls it."""
+        return f"network:{self.name}" if self.kind == "network" else f"node:{self.name}"
+
+    @property
     def size(self) -> tuple[float, float]:
         """Width and height in pixels."""
         width = max(_width(self.name, NAME_SIZE), _width(self.second, SMALL_SIZE)) + 26
@@ -104,6 +109,7 @@ class _Line:
         label: what stands above its middle.
         style: its classes.
         tooltip: what one sees when pointing at it.
+        key: what `lab_drawing` calls it.
         bend: how far the middle is off the straight line, in pixels.
     """
 
@@ -112,6 +118,7 @@ class _Line:
     label: str
     style: str
     tooltip: str
+    key: str
     bend: float = 0.0
 
 
@@ -124,18 +131,8 @@ def lab_to_svg(spec: LabSpec) -> str:
     Returns:
         A whole SVG document; the same lab always gives the same text.
     """
-    boxes = _boxes(spec)
-    lines = _lines(spec, boxes)
-    is_labelled = len(boxes) <= LABELLED_NODES_MAX
-    graph = Graph([box.size for box in boxes], [line.ends for line in lines])
-    widest = max((box.size[0] for box in boxes), default=0.0)
-    points = place(graph, edge_length=_edge_length(lines, widest, is_labelled=is_labelled))
-    left, top, right, bottom = _extent(points, boxes, lines)
-    offset = complex(PADDING - left, PADDING + HEAD_HEIGHT - top)
-    points = [point + offset for point in points]
-    head = max(_width(spec.name, 20.0), _width(_about(spec), 12.0))
-    width = max(right - left, head) + 2 * PADDING
-    height = HEAD_HEIGHT + bottom - top + 2 * PADDING
+    drawn = _drawn(spec, head=max(_width(spec.name, 20.0), _width(_about(spec), 12.0)))
+    width, height = drawn.width, drawn.height + HEAD_HEIGHT
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" {_box_attributes(width, height)}>',
         f"<title>{_text(spec.name)}</title>",
@@ -144,11 +141,54 @@ def lab_to_svg(spec: LabSpec) -> str:
         f'<text class="title" x="{PADDING:.0f}" y="34">{_text(spec.name)}</text>',
         f'<text class="about" x="{PADDING:.0f}" y="52">{_text(_about(spec))}</text>',
     ]
-    for line in lines:
-        parts += _draw_line(line, points, boxes, is_labelled=is_labelled)
-    for box, point in zip(boxes, points, strict=True):
-        parts += _draw_box(box, point)
+    for _, shapes in drawn.shapes:
+        parts += shapes
     return "\n".join([*parts, "</svg>", ""])
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """The shapes of a lab's picture, for a page that brings its own style.
+
+    Attributes:
+        width, height: of all, in pixels; it begins at 0, 0.
+        shapes: of each link, member, node and network: its key ("link:r1-r2",
+            "node:r1", "network:lan", "member:lan:r1:eth0"), and its SVG elements.
+    """
+
+    width: float
+    height: float
+    shapes: tuple[tuple[str, list[str]], ...]
+
+
+def lab_drawing(spec: LabSpec) -> Drawing:
+    """Draw a lab as shapes that can be told apart, without title and style.
+
+    Args:
+        spec: a lab that `check_spec` accepts.
+    """
+    return _drawn(spec, head=None)
+
+
+# With a head, there is room above the shapes for a text that wide, in pixels.
+def _drawn(spec: LabSpec, *, head: float | None) -> Drawing:
+    boxes = _boxes(spec)
+    lines = _lines(spec, boxes)
+    is_labelled = len(boxes) <= LABELLED_NODES_MAX
+    graph = Graph([box.size for box in boxes], [line.ends for line in lines])
+    widest = max((box.size[0] for box in boxes), default=0.0)
+    points = place(graph, edge_length=_edge_length(lines, widest, is_labelled=is_labelled))
+    left, top, right, bottom = _extent(points, boxes, lines)
+    above = 0.0 if head is None else HEAD_HEIGHT
+    offset = complex(PADDING - left, PADDING + above - top)
+    points = [point + offset for point in points]
+    shapes = [
+        (line.key, _draw_line(line, points, boxes, is_labelled=is_labelled)) for line in lines
+    ]
+    shapes += [(box.key, _draw_box(box, point)) for box, point in zip(boxes, points, strict=True)]
+    return Drawing(
+        max(right - left, head or 0.0) + 2 * PADDING, bottom - top + 2 * PADDING, tuple(shapes)
+    )
 
 
 # The corners of everything: boxes, and the tops of bent lines with their labels.
@@ -211,7 +251,7 @@ def _lines(spec: LabSpec, boxes: Sequence[_Box]) -> list[_Line]:
         lines.append(_link_line(link, number, _bend(pair, index, together[pair])))
     for offset, network in enumerate(spec.networks, start=len(spec.nodes)):
         assert boxes[offset].name == network.name, "networks come after the nodes"
-        lines += [_member_line(end, number[end.node], offset) for end in network.members]
+        lines += [_member_line(network, end, number[end.node], offset) for end in network.members]
     return lines
 
 
@@ -252,17 +292,19 @@ def _link_line(link: LinkSpec, number: dict[str, int], bend: float) -> _Line:
         label=" · ".join(parts),
         style=style,
         tooltip="\n".join(tooltip),
+        key=f"link:{link.name}",
         bend=bend,
     )
 
 
-def _member_line(end: Endpoint, node: int, network: int) -> _Line:
+def _member_line(of: NetworkSpec, end: Endpoint, node: int, network: int) -> _Line:
     return _Line(
         ends=(node, network),
         interfaces=(end.interface, ""),
         label=" · ".join(_impairment_texts(end.impairment)),
         style="link member" + (" lossy" if end.impairment.loss else ""),
         tooltip=_end_text(end),
+        key=f"member:{of.name}:{end.node}:{end.interface}",
     )
 
 

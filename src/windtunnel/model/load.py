@@ -104,6 +104,26 @@ def load_lab(
     return spec
 
 
+def flat_spec(text: str, *, file: str) -> LabSpec:
+    """Read a flattened lab, as a run's folder keeps it; it names no other files.
+
+    Args:
+        text: of the lab.
+        file: its name, for messages.
+
+    Raises:
+        LabFileErrors, LabFileError: see `load_lab`.
+    """
+
+    def read(name: str) -> bytes:
+        raise FileNotFoundError(2, "a flattened lab names no files", name)
+
+    def list_directory(name: str) -> Sequence[str]:
+        raise FileNotFoundError(2, "a flattened lab names no folders", name)
+
+    return load_lab(text, file=file, read=read, list_directory=list_directory)
+
+
 def _limits(lab: LabPart) -> Limits:
     host_ns = lab.cell_timeout_host
     return Limits(lab.cell_timeout, None if host_ns is None else host_ns / 1e9)

@@ -140,7 +140,9 @@ function moveInMap(event) {
 // ---- the list ----
 
 function linksTo(run) {
-  const links = make("p", {}, make("a", { href: run.url }, "run"));
+  const links = make("p");
+  if (run.page) links.append(make("a", { href: run.url + run.page }, "report"), " · ");
+  links.append(make("a", { href: run.url }, "run"));
   for (const file of data.files) links.append(" · ", make("a", { href: run.url + file }, file));
   return links;
 }

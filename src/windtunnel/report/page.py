@@ -8,7 +8,7 @@ script; the map and the list are drawn by `page.js` from the data.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
@@ -55,7 +55,11 @@ _FILES = (layout.EVENTS, layout.CONSOLE, layout.LAB, f"{layout.NODES}/")
 
 
 def html_page(
-    header: Mapping[str, Any], results: Iterable[CellResult], *, base_url: str = "."
+    header: Mapping[str, Any],
+    results: Iterable[CellResult],
+    *,
+    base_url: str = ".",
+    with_page: Collection[str] = (),
 ) -> str:
     """Write results as a page.
 
@@ -63,6 +67,7 @@ def html_page(
         header: what `results.json`, or a run's manifest, says.
         results: each try of each cell, in the order in which they ended.
         base_url: of the results' folder, relative to where the page will lie.
+        with_page: the runs that have a page of their own, in their folders.
     """
     overview = overview_of(header, results)
     groups = failure_groups(overview.cells)
@@ -74,10 +79,10 @@ def html_page(
         good=overview.good,
         facts=[(shown_line(name), shown_line(text)) for name, text in overview.facts],
         fixed=", ".join(f"{shown_line(name)} = {shown_line(value)}" for name, value in fixed),
-        groups=[_group(group, base_url) for group in groups],
+        groups=[_group(group, base_url, with_page) for group in groups],
         css=_part("css"),
         script=_part("js"),
-        data=_for_script(_data(overview.cells, groups, axes, base_url)),
+        data=for_script(_data(overview.cells, groups, axes, base_url, with_page)),
     )
 
 
@@ -85,8 +90,8 @@ def _part(suffix: str) -> str:
     return files("windtunnel.report").joinpath(f"page.{suffix}").read_text(encoding="utf-8")
 
 
-# No text of a guest can end the element that the data is in.
-def _for_script(value: Any) -> str:
+def for_script(value: Any) -> str:
+    """Write JSON for a script element; no text of a guest can end the element that it is in."""
     text = json_text(value)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
@@ -111,7 +116,11 @@ def _axes(cells: Iterable[Cell]) -> tuple[dict[str, list[str]], list[tuple[str, 
 
 
 def _data(
-    cells: Iterable[Cell], groups: list[FailureGroup], axes: dict[str, list[str]], base_url: str
+    cells: Iterable[Cell],
+    groups: list[FailureGroup],
+    axes: dict[str, list[str]],
+    base_url: str,
+    with_page: Collection[str],
 ) -> dict[str, Any]:
     group_of = {cell.name: at for at, group in enumerate(groups) for cell in group.cells}
     places = {name: {value: at for at, value in enumerate(found)} for name, found in axes.items()}
@@ -132,14 +141,14 @@ def _data(
                 "kind": FLAKY if cell.flaky else cell.state.value,
                 "at": [places[name].get(cell.last.params.get(name, ""), -1) for name in axes],
                 "group": group_of.get(cell.name, -1),
-                "tries": [_try(one, base_url) for one in (*cell.earlier, cell.last)],
+                "tries": [_try(one, base_url, with_page) for one in (*cell.earlier, cell.last)],
             }
             for cell in cells
         ],
     }
 
 
-def _try(result: CellResult, base_url: str) -> dict[str, Any]:
+def _try(result: CellResult, base_url: str, with_page: Collection[str]) -> dict[str, Any]:
     failed = failed_checks(result)
     checks = [
         {
@@ -157,6 +166,7 @@ def _try(result: CellResult, base_url: str) -> dict[str, Any]:
         "checks": checks,
         "repeat": shown_line(result.repeat),
         "url": _url(result, base_url),
+        "page": layout.REPORT if result.run in with_page else "",
     }
 
 
@@ -171,12 +181,13 @@ def _facts(result: CellResult) -> Iterable[str]:
         yield f"{passed} of {len(result.checks)} steps, checks and processes passed"
 
 
-def _group(group: FailureGroup, base_url: str) -> dict[str, Any]:
+def _group(group: FailureGroup, base_url: str, with_page: Collection[str]) -> dict[str, Any]:
     cells = [
         {
             "name": shown_name(cell.name),
             "state": cell.state.value,
-            "url": _url(cell.last, base_url),
+            "url": _url(cell.last, base_url)
+            + (layout.REPORT if cell.last.run in with_page else ""),
         }
         for cell in group.cells
     ]

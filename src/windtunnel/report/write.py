@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -27,7 +27,13 @@ _WRITERS: Mapping[ResultsFormat, Callable[[Mapping[str, Any], Iterable[CellResul
 }
 
 
-def results_text(results: Results, format_: ResultsFormat, *, folder: Path | None = None) -> str:
+def results_text(
+    results: Results,
+    format_: ResultsFormat,
+    *,
+    folder: Path | None = None,
+    with_page: Collection[str] = (),
+) -> str:
     """Give results as a text, to be written in UTF-8.
 
     Args:
@@ -35,21 +41,30 @@ def results_text(results: Results, format_: ResultsFormat, *, folder: Path | Non
         format_: which format.
         folder: where the text will lie, for the links of a page to the runs; None: in
             the folder of the results.
+        with_page: the runs that have a page of their own, for the links of a page.
     """
     header = {**results.header, "state": results.state}
     if format_ is not ResultsFormat.HTML:
         return _WRITERS[format_](header, results.results)
     relative = "." if folder is None else os.path.relpath(results.path, folder)
-    return html_page(header, results.results, base_url=quote(os.fsencode(relative)))
+    return html_page(
+        header, results.results, base_url=quote(os.fsencode(relative)), with_page=with_page
+    )
 
 
-def write_results(results: Results, format_: ResultsFormat, path: Path) -> None:
-    """Write results into a file, which is replaced whole; its folder is made.
+def write_results(
+    results: Results, format_: ResultsFormat, path: Path, *, with_page: Collection[str] = ()
+) -> None:
+    """Write results into a file; arguments and errors as for `results_text` and `write_text`."""
+    write_text(results_text(results, format_, folder=path.parent, with_page=with_page), path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a text into a file in UTF-8, which is replaced whole; its folder is made.
 
     Raises:
         HostError: it cannot be written.
     """
-    text = results_text(results, format_, folder=path.parent)
     with host_errors(path.parent, f"write {path.name}", hint="name another file with -o FILE"):
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and not path.is_file():  # a device or a pipe must stay one

@@ -70,9 +70,10 @@ def owners_of(run: Path, console: Console, *, lab_zero_ns: int) -> Owners:
     """
     with_own = {other.node for other in consoles(run)} - {""}
     owners = Owners()
-    for node, name, pid, time_ns in _starts(run):
-        if node == console.node or (not console.node and node not in with_own):
-            owners.learn(pid, name, (lab_zero_ns + time_ns) // _NS_PER_MICRO)
+    with suppress(ProtocolError):  # what is behind a spoilt event has no names
+        for node, name, pid, time_ns in _starts(run):
+            if node == console.node or (not console.node and node not in with_own):
+                owners.learn(pid, name, (lab_zero_ns + time_ns) // _NS_PER_MICRO)
     return owners
 
 

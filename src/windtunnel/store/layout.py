@@ -8,6 +8,7 @@ runs/<lab>/<number>/         of a lab with parameters: the results of its cells
   lab-source.yaml            the lab file as the user wrote it
   cells/<cell>/              the run of a cell, as below; further tries in <cell>~2, <cell>~3 …
   hooks/…                    what hooks printed
+  report.html                the page of results, when somebody asked for it
 runs/<lab>/<number>/         0001, 0002 …
   manifest.json              see `RunWriter`; all that the host decides is in here
   lab.yaml                   the lab as it was run, flattened
@@ -18,6 +19,7 @@ runs/<lab>/<number>/         0001, 0002 …
   grants.log                 the calendar's grants, "kind ns guest" a line; when asked for
   processes.json             the table of all processes
   files/…                    captures and what else the lab leaves
+  report.html                the page of the run, when somebody asked for it
   .store/                    tables made of all that, see `tables.parts`; may be removed
 """
 
@@ -49,6 +51,7 @@ RESULTS = "results.json"
 CELL_LINES = "cells.jsonl"
 CELLS = "cells"
 HOOKS = "hooks"
+REPORT = "report.html"
 
 STDOUT_SUFFIX = ".stdout"
 STDERR_SUFFIX = ".stderr"

@@ -24,6 +24,7 @@ from windtunnel.ui import (
     matrix_commands,
     provider_commands,
     replay_command,
+    report_command,
     results_commands,
     run_command,
     runs_commands,
@@ -68,6 +69,7 @@ def build() -> typer.Typer:
     app.command("diff", epilog=diff_command.EPILOG)(diff_command.diff)
     app.command("logs", epilog=logs_command.EPILOG)(logs_command.logs)
     app.command("sql", epilog=sql_command.EPILOG)(sql_command.sql)
+    app.command("report", epilog=report_command.EPILOG)(report_command.report)
     app.command("export", epilog=export_command.EPILOG)(export_command.export)
     app.add_typer(lab_commands.commands(), name="lab")
     app.add_typer(matrix_commands.commands(), name="matrix")

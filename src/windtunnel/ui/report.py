@@ -8,6 +8,7 @@ run that was killed has a report as well.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -151,6 +152,7 @@ def _facts(report: RunReport) -> Iterable[tuple[str, str]]:
     yield "recorded in", short(report.path)
     if report.state not in ("passed", "running"):
         yield "repeat it", f"{report.repeat}  (seed {report.seed})"
+        yield "look at it", f"windtunnel report {shlex.quote(short(report.path))}"
 
 
 def _rows(checks: Iterable[Check]) -> Iterable[screen.Row]:

@@ -3,7 +3,8 @@
 
 A frame that ends early, or that says nonsense, is read as far as it makes sense.
 
-Source: RFC 791 (IPv4), 8200 (IPv6), 9293 (TCP), 768 (UDP), 826 (ARP); IEEE 802.1Q.
+Source: RFC 791 (IPv4), 8200 (IPv6), 9293 (TCP), 768 (UDP), 826 (ARP), 792 (ICMP), 4443 and
+4861 (ICMPv6), 2328 (OSPF); IEEE 802.1Q.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass, replace
 
 _VLANS = frozenset({0x8100, 0x88A8})
 _IPV4, _IPV6, _ARP = 0x0800, 0x86DD, 0x0806
-_ETHER_TYPES = {_ARP: "arp", 0x8847: "mpls", 0x88CC: "lldp", 0x888E: "eapol"}
+_ETHER_TYPES = {0x8847: "mpls", 0x88CC: "lldp", 0x888E: "eapol"}
 _TYPE_MIN = 0x0600  # below it, the field is a length (IEEE 802.3)
 
 _TCP, _UDP, _SCTP = 6, 17, 132
@@ -30,6 +31,28 @@ _FRAGMENT = 44
 _EXTENSIONS_MAX = 8
 
 _FLAGS = "FSRPAUEC"  # FIN, SYN, RST, PSH, ACK, URG, ECE, CWR: from the lowest bit on
+_ACK = 1 << _FLAGS.index("A")
+
+_ICMP, _ICMPV6, _OSPF = 1, 58, 89
+_ECHOES = frozenset({(_ICMP, 0), (_ICMP, 8), (_ICMPV6, 128), (_ICMPV6, 129)})
+# What the first byte of a message says; of OSPF it is the second.
+_MESSAGES = {
+    _ICMP: {
+        0: "echo reply", 3: "unreachable", 5: "redirect", 8: "echo request",
+        11: "time exceeded", 12: "parameter problem",
+    },
+    _ICMPV6: {
+        1: "unreachable", 2: "packet too big", 3: "time exceeded", 4: "parameter problem",
+        128: "echo request", 129: "echo reply", 133: "router solicitation",
+        134: "router advertisement", 135: "neighbour solicitation",
+        136: "neighbour advertisement", 137: "redirect", 143: "multicast listener report",
+    },
+    _OSPF: {
+        1: "hello", 2: "database description", 3: "link state request",
+        4: "link state update", 5: "link state acknowledgement",
+    },
+}  # fmt: skip
+_ECHO = struct.Struct(">HH")  # identifier, sequence: from the fifth byte on
 
 _PORTS = struct.Struct(">HH")
 _TCP_HEAD = struct.Struct(">HHIIBB")
@@ -47,7 +70,10 @@ class Headers:
         source_port, target_port: of TCP, UDP and SCTP.
         flags: of TCP, of "FSRPAUEC".
         tcp_sequence: TCP's sequence number.
+        tcp_acknowledged: what TCP waits for next; None where it acknowledges nothing.
         payload_bytes: behind the header of TCP or UDP, as the IP header says it.
+        message: which one of ARP, ICMP or OSPF, in words; empty for others.
+        echo: the identifier and the sequence number of an echo request or reply.
     """
 
     protocol: str = ""
@@ -57,7 +83,10 @@ class Headers:
     target_port: int | None = None
     flags: str = ""
     tcp_sequence: int | None = None
+    tcp_acknowledged: int | None = None
     payload_bytes: int | None = None
+    message: str = ""
+    echo: tuple[int, int] | None = None
 
 
 def read_headers(frame: bytes) -> Headers:
@@ -75,6 +104,8 @@ def read_headers(frame: bytes) -> Headers:
         return _read_ipv4(rest)
     if kind == _IPV6 and len(rest) >= 40:
         return _read_ipv6(rest)
+    if kind == _ARP:
+        return replace(found, protocol="arp", message=_arp_message(rest))
     if kind < _TYPE_MIN:
         return replace(found, protocol="llc")
     return replace(found, protocol=_ETHER_TYPES.get(kind, f"{kind:#06x}"))
@@ -110,7 +141,11 @@ def _read_ipv6(data: bytes) -> Headers:
 
 def _read_transport(found: Headers, protocol: int, data: bytes, size_bytes: int) -> Headers:
     found = replace(found, protocol=_PROTOCOLS.get(protocol, f"ip {protocol}"))
-    if protocol not in (_TCP, _UDP, _SCTP) or len(data) < 8:
+    if len(data) < 8:
+        return found
+    if protocol in _MESSAGES:
+        return _read_message(found, protocol, data)
+    if protocol not in (_TCP, _UDP, _SCTP):
         return found
     source, target = _PORTS.unpack_from(data)
     found = replace(found, source_port=source, target_port=target)
@@ -118,13 +153,36 @@ def _read_transport(found: Headers, protocol: int, data: bytes, size_bytes: int)
         return replace(found, payload_bytes=max(size_bytes - 8, 0))
     if protocol == _SCTP or len(data) < _TCP_HEAD.size:
         return found
-    _, _, sequence, _, offset, flags = _TCP_HEAD.unpack_from(data)
+    _, _, sequence, acknowledged, offset, flags = _TCP_HEAD.unpack_from(data)
     return replace(
         found,
         flags="".join(letter for bit, letter in enumerate(_FLAGS) if flags >> bit & 1),
         tcp_sequence=sequence,
+        tcp_acknowledged=acknowledged if flags & _ACK else None,
         payload_bytes=max(size_bytes - (offset >> 4) * 4, 0),
     )
+
+
+def _read_message(found: Headers, protocol: int, data: bytes) -> Headers:
+    kind = data[1] if protocol == _OSPF else data[0]
+    words = _MESSAGES[protocol].get(kind, f"type {kind}")
+    echo = _ECHO.unpack_from(data, 4) if (protocol, kind) in _ECHOES else None
+    return replace(found, message=words, echo=echo)
+
+
+# Of IPv4 over Ethernet: hardware and protocol (8 bytes), then the sender's two addresses and
+# the target's.
+def _arp_message(data: bytes) -> str:
+    if len(data) < 28:
+        return ""
+    sender, target = _ipv4(data[14:18]), _ipv4(data[24:28])
+    match _U16.unpack_from(data, 6)[0]:
+        case 1:
+            return f"who has {target}? asks {sender}"
+        case 2:
+            return f"{sender} is at {data[8:14].hex(':')}"
+        case operation:
+            return f"operation {operation}"
 
 
 def _ipv4(raw: bytes) -> str:
