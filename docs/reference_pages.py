@@ -118,7 +118,7 @@ def _word(kind: str) -> str:
 def _part_link(reference: str) -> str:
     name = reference.rsplit("/", 1)[-1]
     heading = dict(PARTS)[name]
-    anchor = re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-")
+    anchor = re.sub(r"[^a-z0-9_ -]", "", heading.lower()).replace(" ", "-")
     return f"[{heading.partition(':')[0].lower()}](#{anchor})"
 
 
