@@ -96,10 +96,10 @@ def test_a_run_that_was_ended_says_by_what(tmp_path):
 def test_the_first_difference_from_another_run_is_shown(tmp_path):
     run = a_run(tmp_path)
     equal = run_page(run, against=a_run(tmp_path)).text
-    assert "equal, byte for byte" in equal
+    assert "Nothing that was recorded differs." in equal
     other = a_run(tmp_path, outputs={("a", "ready"): b"bad\n"})
     text = text_of(run_page(run, against=other).text)
-    assert "nodes/a/ready.stdout:1 differs at byte 0" in text
+    assert "output of ready on a, stdout, line 1:\n  other  bad\n  this   fine" in text
     assert "difference" not in text_of(run_page(run).text)
 
 

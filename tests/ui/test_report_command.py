@@ -153,4 +153,4 @@ def test_against_another_run_the_first_difference_is_shown(program):
     a_run(program, outputs={("a", "ready"): b"bad\n"})
     done = program("report", "pair/2", "--against", "pair/1", "-o", "x.html")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "nodes/a/ready.stdout" in (program.folder / "x.html").read_text()
+    assert "output of ready on a, stdout, line 1" in (program.folder / "x.html").read_text()

@@ -24,6 +24,7 @@ from windtunnel.model.lab import LabSpec
 from windtunnel.model.result import CheckResult
 from windtunnel.report.overview import check_title, virtual_text
 from windtunnel.report.page import MESSAGE_CHARACTERS_MAX, for_script
+from windtunnel.report.run.against import difference_text
 from windtunnel.report.run.flows import FLOWS_MAX, flows_json, flows_of
 from windtunnel.report.run.packets import PACKETS_MAX, Captured, read_captures
 from windtunnel.report.run.record import UNFINISHED, RunRecord, read_record
@@ -33,7 +34,6 @@ from windtunnel.report.run.texts import crashes_of, kernel_lines, outputs_of
 from windtunnel.report.run.throughput import throughput_of
 from windtunnel.report.run.timeline import TimelineRow, rows_json, timeline_of
 from windtunnel.report.text import shown, shown_line, shown_name
-from windtunnel.store.compare import compare_runs
 from windtunnel.store.results import CHECK_KINDS, check_result
 
 CHECKS_MAX = 50
@@ -94,7 +94,7 @@ def run_page(path: Path, *, against: Path | None = None) -> RunPage:
         failed=[_failure(check) for check in failed[:CHECKS_MAX]],
         failed_left=max(len(failed) - CHECKS_MAX, 0),
         crashes=data["crashes"],
-        difference=None if against is None else _difference(path, against),
+        difference=None if against is None else shown(difference_text(path, against)),
         repeat=_repeat(record),
         is_replay=bool(_REPLAY.search(str(record.manifest.get("repeat", "")))),
         warnings=[shown_line(text) for text in record.warnings],
@@ -216,13 +216,6 @@ def _failure(check: CheckResult) -> dict[str, Any]:
 def _repeat(record: RunRecord) -> str:
     repeat = str(record.manifest.get("repeat", "")).replace("{run}", ".")
     return shown_line(_REPLAY.sub("windtunnel replay .", repeat))
-
-
-def _difference(path: Path, against: Path) -> str:
-    found = compare_runs(path, against)
-    if found is None:
-        return "The two runs are equal, byte for byte."
-    return shown(found.describe())
 
 
 # ---- the topology ----
