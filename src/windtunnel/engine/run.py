@@ -91,6 +91,7 @@ class LabRun:
         *,
         captures: Callable[[str], Callable[[bytes], None]],
         progress: Callable[[str], None],
+        trace: Callable[[bytes], None] | None = None,
     ) -> None:
         """Prepare.
 
@@ -99,7 +100,9 @@ class LabRun:
             recorder: the world's.
             captures: gives the sink of a capture by its name.
             progress: called with what the lab is doing now.
+            trace: takes the lines of the trace; None forgets it.
         """
+        self._trace = trace
         self._world = world
         self._spec = world.spec
         self._recorder = recorder
@@ -126,6 +129,8 @@ class LabRun:
                 self._counters.sample()
             self._clean_nodes()
             captures.stop()
+            if self._world.tracing is not None and self._trace is not None:
+                self._world.tracing.end(self._world.nodes, self._trace)
         finally:
             captures.close()
         self._recorder.event(self._world.now_ns, "lab-end", passed=self._passed)
@@ -382,6 +387,7 @@ def run_lab(
     *,
     captures: Callable[[str], Callable[[bytes], None]],
     progress: Callable[[str], None] = lambda _doing: None,
+    trace: Callable[[bytes], None] | None = None,
 ) -> Outcomes:
     """Run a lab from its start to its verdict.
 
@@ -391,6 +397,7 @@ def run_lab(
         recorder: is told everything.
         captures: gives the sink of a capture by its name.
         progress: called with what the lab is doing now.
+        trace: takes the lines of the trace; None forgets it.
 
     Raises:
         HostError, GuestError: it could not be run to its end; what was
@@ -400,4 +407,4 @@ def run_lab(
     with World(spec, options, recorder) as world:
         if spec.limits.virtual_ns is not None:
             world.end_by(spec.limits.virtual_ns)
-        return LabRun(world, recorder, captures=captures, progress=progress).run()
+        return LabRun(world, recorder, captures=captures, progress=progress, trace=trace).run()

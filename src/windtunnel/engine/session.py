@@ -21,6 +21,7 @@ from windtunnel.engine.hostclock import cpu_host_s, monotonic_host_s
 from windtunnel.engine.kernel import node_kernels
 from windtunnel.engine.kernelrecord import kernel_facts
 from windtunnel.engine.run import Check, Outcomes, run_lab
+from windtunnel.engine.tracing import FILE as TRACE_FILE
 from windtunnel.engine.world import WorldOptions
 from windtunnel.errors import GuestError, OverdueError, WindtunnelError
 from windtunnel.model.event import Event
@@ -112,6 +113,10 @@ class FolderRecorder:
         if key not in self._outputs:
             self._outputs[key] = self._writer.output(node, process)
         self._outputs[key].write(data, stderr=stderr)
+
+    def trace(self, data: bytes) -> None:
+        """Record lines of the trace."""
+        self._writer.append_file(TRACE_FILE, data)
 
     def capture(self, name: str) -> Callable[[bytes], None]:
         """Begin the file of a capture."""
@@ -242,7 +247,12 @@ def _run_recorded(
     recorder = record.recorder
     try:
         outcomes = run_lab(
-            spec, record.options, recorder, captures=recorder.capture, progress=progress
+            spec,
+            record.options,
+            recorder,
+            captures=recorder.capture,
+            progress=progress,
+            trace=recorder.trace,
         )
     except GuestError as error:
         record.note_error(error)

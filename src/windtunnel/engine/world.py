@@ -38,6 +38,7 @@ from windtunnel.engine.recorder import NullRecorder, Recorder
 from windtunnel.engine.seat import Seat
 from windtunnel.engine.switch import bridge_switches
 from windtunnel.engine.timeline import Task
+from windtunnel.engine.tracing import KernelTrace, Tracing
 from windtunnel.engine.volumes import NodeVolumes
 from windtunnel.engine.waits import Waits
 from windtunnel.errors import HostError, OverdueError, StateError, UsageError
@@ -154,6 +155,8 @@ class World:
         self._nodes: dict[str, Node] = {}
         self._links: dict[str, Link] = {}
         self._volumes: dict[str, NodeVolumes] = {}
+        self.tracing: Tracing | None = None
+        """What records tracepoints; None where the lab asks for none."""
         self._faults = FaultsByHand(self, self._recorder, self._passing.plan)
         try:
             self._begin(options)
@@ -200,6 +203,9 @@ class World:
         self._make_nodes(parts, setups)
         for node in self._nodes.values():
             node.set_up()
+        if spec.trace:
+            self.tracing = self._make_tracing(parts)
+            self.tracing.begin(spec.trace)
         while self._calendar.zero_ns < self._calendar.now_ns:
             self._calendar.zero_ns += SECOND_NS
         if options.halt is not None:
@@ -208,6 +214,16 @@ class World:
         self._recorder.event(
             0, "lab-begin", lab=spec.name, seed=spec.seed, kernel_ns=self._calendar.zero_ns
         )
+
+    def _make_tracing(self, parts: Sequence[Part]) -> Tracing:
+        """What traces each kernel, from outside of its nodes."""
+        kernels = []
+        for guest, part in zip(self._guests, parts, strict=True):
+            name = "" if part.node is None else part.node.name
+            base = NodeSpec("base", cpu=NOTHING_SAID)
+            outside = Node(self, guest.agent, self._recorder, spec=base, number=plan.BASE)
+            kernels.append(KernelTrace(outside, name))
+        return Tracing(kernels, lambda: self._calendar.zero_ns)
 
     def _plan_halt(self, halt: Halt) -> None:
         self.node(halt.node)

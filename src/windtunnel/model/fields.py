@@ -27,6 +27,7 @@ from windtunnel.errors import LabFileError
 from windtunnel.model import units
 from windtunnel.model.clock import parse_clock
 from windtunnel.model.lab import COUNTERS_AT_END
+from windtunnel.model.tracepoints import parse_tracepoint
 
 JsonSchema = dict[str, Any]
 
@@ -163,6 +164,11 @@ Sampling = Annotated[
             ]
         }
     ),
+]
+Tracepoint = Annotated[
+    str,
+    quantity(parse_tracepoint, "tracepoint"),
+    text_schema(r"^[a-z][a-z0-9_]*(:[a-z][a-z0-9_]*)?$", "tcp", "irq:irq_handler_entry"),
 ]
 Shift = Annotated[
     int,

@@ -91,6 +91,8 @@ def lab_to_yaml(spec: LabSpec) -> str:
     lab["clock"] = clock_text(spec.clock_ns)
     if spec.counters_ns != COUNTERS_NS:
         lab["counters"] = _counters(spec.counters_ns)
+    if spec.trace:
+        lab["trace"] = list(spec.trace)
     if spec.root != "/":
         lab["root"] = spec.root
     lab["addressing"] = "none"

@@ -325,6 +325,8 @@ class LabSpec:
         counters_ns: how often what interfaces and processes have used is sampled, and
             at the end too; `COUNTERS_AT_END` is only then, None is never. A lab
             without `stop_ns` samples at its end.
+        trace: tracepoints of its kernels: systems such as "tcp", and single events such
+            as "irq:irq_handler_entry".
         hooks: what a runner does around it on the host.
         limits: how long a run may take.
     """
@@ -344,6 +346,7 @@ class LabSpec:
     faults: tuple[Fault, ...] = ()
     root: str = "/"
     counters_ns: int | None = COUNTERS_NS
+    trace: tuple[str, ...] = ()
     hooks: LabHooks = NO_HOOKS
     limits: Limits = NO_LIMITS
     source: str = field(default="", compare=False)

@@ -91,6 +91,7 @@ def load_lab(
         captures=actions.make_captures(lab),
         root=lab.root,
         counters_ns=lab.counters,
+        trace=tuple(dict.fromkeys(lab.trace)),
         hooks=lab.hooks.hooks(),
         limits=_limits(lab),
         source=text,

@@ -27,6 +27,7 @@ from windtunnel.model.fields import (
     ShortForm,
     Size,
     Status,
+    Tracepoint,
     Word,
     refuse,
 )
@@ -696,6 +697,12 @@ class LabPart(Part):
         default=COUNTERS_NS,
         description="How often what interfaces and processes have used is sampled, and at the "
         "end too; end: only then; never: not at all. A lab without stop samples at its end.",
+    )
+    trace: list[Tracepoint] = Field(
+        default=[],
+        description="Tracepoints of the lab's kernels, recorded from lab time zero to the end: "
+        "systems, and single events.",
+        examples=[["sched", "tcp", "irq:irq_handler_entry"]],
     )
     root: str = Field(
         default="/", description="The host directory that is the nodes' root file system."

@@ -31,6 +31,7 @@ from windtunnel.ui import (
     search_command,
     shell_command,
     sql_command,
+    trace_command,
     verify_command,
 )
 from windtunnel.ui.options import examples
@@ -68,6 +69,7 @@ def build() -> typer.Typer:
     app.command("replay", epilog=replay_command.EPILOG)(replay_command.replay)
     app.command("diff", epilog=diff_command.EPILOG)(diff_command.diff)
     app.command("logs", epilog=logs_command.EPILOG)(logs_command.logs)
+    app.command("trace", epilog=trace_command.EPILOG)(trace_command.trace)
     app.command("sql", epilog=sql_command.EPILOG)(sql_command.sql)
     app.command("report", epilog=report_command.EPILOG)(report_command.report)
     app.command("export", epilog=export_command.EPILOG)(export_command.export)
