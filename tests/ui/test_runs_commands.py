@@ -72,6 +72,7 @@ virtual time  1 h 00 min 00 s
 wall time     20.0 s: 180 x real time, 18.2 s of processor time
 recorded in   runs/ring/0001
 repeat it     windtunnel replay runs/ring/0001  (seed 42)
+look at it    windtunnel report runs/ring/0001
 """
 
 

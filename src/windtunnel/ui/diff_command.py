@@ -55,7 +55,7 @@ def diff(
     runs: RunsOption = RUNS,
     json: JsonOption = False,
 ) -> int:
-    """Show the first event in which two runs differ, and what else does.
+    """Show where two runs part, and all that differs.
 
     First what they were made from, where that differs; then the first event that one of
     them has and the other has not at its place, with those before it; then how they

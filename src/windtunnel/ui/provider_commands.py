@@ -128,7 +128,7 @@ def add(
 
 
 def bootstrap(name: OptionalName = None, *, json: JsonOption = False) -> int:
-    """Bring the commits of providers here, and check what their labs need.
+    """Bring commits here, and check what the labs need.
 
     Again, it brings the newest commit of a branch. Runs that use an older one keep it.
     The exit status is 3 when a program is missing.
@@ -242,7 +242,10 @@ def run(
 
 
 def remove(name: NameArgument) -> None:
-    """Forget a provider, and remove what was fetched of it; a folder stays as it is."""
+    """Forget a provider.
+
+    What was fetched of it is removed; a folder of labs stays as it is.
+    """
     from windtunnel.providers.checkout import remove_trees  # noqa: PLC0415
     from windtunnel.providers.registry import find_provider, remove_provider  # noqa: PLC0415
 

@@ -55,7 +55,7 @@ def report(
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Write a page for a browser: what failed, and all that was observed.
+    """Write a page for a browser: what failed, and all else.
 
     Topology and links over virtual time, processes, faults and checks, throughput and
     round trips, packets, logs. The page is one file that needs no network. Of results it is
