@@ -129,17 +129,19 @@ class LabRun:
                 self._counters.sample()
             self._clean_nodes()
             captures.stop()
-            if self._world.tracing is not None and self._trace is not None:
-                self._world.tracing.end(self._world.nodes, self._trace)
         finally:
             captures.close()
         self._recorder.event(self._world.now_ns, "lab-end", passed=self._passed)
-        return Outcomes(
+        outcomes = Outcomes(
             checks=self.checks,
             end_ns=self._world.now_ns,
             kernel_release=self._world.kernel_release,
             grants=self._world.grants,
         )
+        if self._world.tracing is not None and self._trace is not None:
+            # It takes a little time, which is none of the lab's.
+            self._world.tracing.end(self._world.nodes, self._trace)
+        return outcomes
 
     @property
     def _passed(self) -> bool:

@@ -37,6 +37,7 @@ _PLACE = "/tmp/.windtunnel-trace"  # noqa: S108 - a guest's
 _MOUNT = f"mkdir -p {_PLACE} && mount -t tracefs none {_PLACE} && cd {_PLACE} || exit 9"
 _UNMOUNT = f"cd / && umount {_PLACE} && rmdir {_PLACE}"
 _BEGIN = f"""\
+for p in /proc/[0-9]*; do read -r name < "$p/comm" && echo "task ${{p#/proc/}} $name"; done
 {_MOUNT}
 echo {BUFFER_KIB} > buffer_size_kb
 for name in "$@"; do
@@ -47,7 +48,6 @@ for name in "$@"; do
 done
 {_UNMOUNT}
 """
-_TASKS = 'for p in /proc/[0-9]*; do echo "${p#/proc/} $(cat "$p/comm")"; done'
 _SYSTEMS = f"{_MOUNT}\nls events\n{_UNMOUNT}\n"
 _END = f"""\
 {_MOUNT}
@@ -80,15 +80,16 @@ class KernelTrace:
             UsageError: the kernel has no such tracepoints.
             GuestError: it has no traces.
         """
-        for line in self._run(_TASKS).decode().splitlines():
-            pid, _, name = line.partition(" ")
-            self.tasks.learn(int(pid), name)
         words = " ".join(shlex.quote(one.replace(":", "/")) for one in (*ALWAYS, *tracepoints))
         text = self._run(f"set -- {words}\n{_BEGIN}").decode()
         missing: list[str] = []
         formats: list[str] = []
         for line in text.splitlines(keepends=True):
-            (missing if line.startswith("missing ") else formats).append(line)
+            if line.startswith("task "):
+                _, pid, name = line.rstrip("\n").split(" ", 2)
+                self.tasks.learn(int(pid), name)
+            else:
+                (missing if line.startswith("missing ") else formats).append(line)
         if missing:
             name = missing[0].split()[1].replace("/", ":")
             systems = self._run(_SYSTEMS).decode().split()
@@ -108,17 +109,22 @@ class KernelTrace:
         """Switch tracing off, and give what was traced. Time passes."""
         return parse_trace(self._run(_END), self._formats)
 
-    def event(self, traced: TraceEvent, zero_ns: int) -> Event:
+    def event(self, traced: TraceEvent, zero_ns: int) -> Event | None:
         """Make an event of ours, with the task's name and node.
 
         Args:
             traced: in the order of the trace.
             zero_ns: the kernel's time at lab time zero.
+
+        Returns:
+            None for what came before it, and for what we do ourselves.
         """
         task = self.tasks.at(traced)
+        if traced.time_ns < zero_ns or task.node == PRIVATE:
+            return None
         hidden = self._hidden[traced.name]
         fields = {key: value for key, value in traced.fields.items() if key not in hidden}
-        fields["pid"], fields["task"] = traced.pid, task.name
+        fields["common_pid"], fields["task"] = traced.pid, task.name
         if traced.lost_before:
             fields["lost_before"] = traced.lost_before
         node = self.kernel or task.node
@@ -133,6 +139,8 @@ class KernelTrace:
 
         process = self._base.begin(["/bin/sh", "-c", script], name=f"{PRIVATE}trace", sink=take)
         result = process.wait()
+        if process.pid is not None:
+            self.tasks.own(process.pid, PRIVATE)
         if result.exit_status != 0:
             whose = f"of {self.kernel}" if self.kernel else "of the lab"
             raise GuestError(
@@ -168,9 +176,14 @@ class Tracing:
                 if process.pid is not None:
                     kernel.tasks.own(process.pid, node.name)
         zero_ns = self._zero_ns()
-        streams = [[kernel.event(one, zero_ns) for one in kernel.end()] for kernel in self._kernels]
+        streams = [self._read(kernel, zero_ns) for kernel in self._kernels]
         for number, event in enumerate(merge(*streams, key=lambda event: event.time_ns)):
             line = Event(
                 event.time_ns, number, event.kind, event.node, event.fields, event.kernel, "trace"
             )
             write(f"{line.to_line()}\n".encode())
+
+    def _read(self, kernel: KernelTrace, zero_ns: int) -> list[Event]:
+        """What one kernel has traced, in its order."""
+        found = [kernel.event(one, zero_ns) for one in list(kernel.end())]
+        return [one for one in found if one is not None]

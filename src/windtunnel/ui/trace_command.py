@@ -84,7 +84,7 @@ def _events(run: Path) -> Iterator[Event]:
 def _line(event: Event) -> str:
     """As trace-cmd and the kernel write it, with the node before the task."""
     fields: dict[str, Any] = dict(event.fields)
-    pid, task = fields.pop("pid"), fields.pop("task")
+    pid, task = fields.pop("common_pid"), fields.pop("task")
     seconds, rest = divmod(event.time_ns, _NS_PER_SECOND)
     said = " ".join(f"{key}={_value(value)}" for key, value in sorted(fields.items()))
     who = f"{task}-{pid}"

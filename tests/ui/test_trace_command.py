@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tracepoints of a lab, on real kernels: named, of the right node, the same each time."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+LAB = """\
+name: traced
+nodes: {a: {}, b: {}, c: {kernel: own}}
+links: [{endpoints: [a, b], delay: 1 ms}, {endpoints: [a, c], delay: 1 ms}]
+trace: [sched, "net:net_dev_queue", "irq:softirq_raise"]
+steps:
+  - {name: p, node: a, at: 1 s, cmd: ping -c 2 b}
+  - {name: q, node: c, at: 3 s, cmd: ping -c 2 127.0.0.1}
+"""
+
+
+@pytest.fixture
+def traced(booting_program):
+    (booting_program.folder / "lab.yaml").write_text(LAB)
+    done = booting_program("run", "lab.yaml")
+    assert done.returncode == 0, done.stderr
+    return booting_program
+
+
+def events(folder):
+    text = (folder / "files/trace.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.mark.needs_uml
+def test_every_event_has_its_task_and_node_in_the_order_of_virtual_time(traced):
+    found = events(traced.folder / "runs/traced/0001")
+    assert len(found) > 100
+    assert all(one["fields"]["task"] for one in found)
+    times = [one["time_ns"] for one in found]
+    assert times == sorted(times)
+    assert times[0] >= 0
+    assert [one["sequence"] for one in found] == list(range(len(found)))
+    who = {(one["node"], one["fields"]["task"]) for one in found}
+    assert {("a", "ping"), ("c", "ping")} <= who
+    assert ("b", "ping") not in who
+    assert not {task for _, task in who} & {"dd", "mount", "umount"}  # what we do ourselves
+    kinds = {one["kind"] for one in found}
+    assert {"sched_switch", "net_dev_queue", "softirq_raise", "sched_process_exec"} <= kinds
+    assert not any("skbaddr" in one["fields"] for one in found)  # an address says nothing
+    assert {one.get("kernel", "") for one in found} == {"", "c"}
+
+
+@pytest.mark.needs_uml
+def test_the_same_bytes_each_time_and_the_lab_s_own_times_as_without(traced):
+    traced.environment["PYTHONHASHSEED"] = "77"
+    assert traced("run", "lab.yaml", "--parallel", "1").returncode == 0
+    (traced.folder / "plain.yaml").write_text(LAB.replace("trace:", "# trace:"))
+    assert traced("run", "plain.yaml").returncode == 0
+    runs = traced.folder / "runs/traced"
+    one, two = ((runs / name / "files/trace.jsonl").read_bytes() for name in ("0001", "0002"))
+    assert one == two
+    assert not (runs / "0003/files").exists()
+
+    def instants(name):
+        lines = (runs / name / "events.jsonl").read_text().splitlines()
+        read = map(json.loads, lines)
+        return [(event["time_ns"], event["kind"], event["node"]) for event in read]
+
+    assert instants("0001") == instants("0002") == instants("0003")
+    assert traced("replay", "traced/1").returncode == 0
+
+
+@pytest.mark.needs_uml
+def test_a_trace_is_shown_by_node_event_and_task(traced):
+    lines = traced("trace", "latest", "--node", "a", "--event", "sched_process_e*").stdout
+    words = [line.split() for line in lines.splitlines()]
+    assert [word[3] for word in words if word[2].startswith("ping")] == [
+        "sched_process_exec:",
+        "sched_process_exit:",
+    ]
+    assert {word[1] for word in words} == {"a"}
+    assert words[0][0] == "1.000000000" or words[0][0].startswith("1.00000")
+    only = traced("trace", "latest", "--task", "ping", "--json").stdout.splitlines()
+    assert {json.loads(line)["fields"]["task"] for line in only} == {"ping"}
+
+
+@pytest.mark.needs_uml
+@pytest.mark.parametrize(
+    ("trace", "message"),
+    [("tcpp", "did you mean 'tcp'?"), ("sched:sched_swich", "no tracepoints 'sched:sched_swich'")],
+)
+def test_tracepoints_that_there_are_not_are_an_error(booting_program, trace, message):
+    (booting_program.folder / "lab.yaml").write_text(
+        f'name: x\nnodes: {{a: {{}}}}\ntrace: ["{trace}"]\nstop: 1 s\n'
+    )
+    done = booting_program("run", "lab.yaml")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_name_that_cannot_be_one_is_told_with_its_place(program):
+    (program.folder / "lab.yaml").write_text('name: x\nnodes: {a: {}}\ntrace: [tcp, "../x"]\n')
+    done = program("lab", "check", "lab.yaml")
+    assert done.returncode == 2
+    assert "lab.yaml:3:14" in done.stderr
+    assert "names no tracepoints" in done.stderr
+
+
+def test_a_run_without_a_trace_says_how_to_get_one(program):
+    from recorded_runs import record  # noqa: PLC0415
+
+    record(program.folder / "runs")
+    done = program("trace", "latest")
+    assert done.returncode == 2
+    assert "trace: [sched, tcp]" in done.stderr
