@@ -71,7 +71,6 @@ def load_lab(
     settings = merge_nodes(lab, problems)
     links, networks = _wire(lab, document, problems)
     scope = _scope(lab, settings, links, networks)
-
     render = _renderer(scope, document, problems)
     nodes, files = _nodes(lab, settings, scope, contents, render)
     processes, process_paths = actions.make_processes(lab, settings, render)

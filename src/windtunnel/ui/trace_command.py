@@ -43,9 +43,9 @@ def trace(
         bool, typer.Option("--json", help="A JSON object a line instead of text for people.")
     ] = False,
 ) -> int:
-    """Show what a run's tracepoints saw, of all kernels in virtual time.
+    """Show what a run's tracepoints saw.
 
-    A lab says which it wants: "trace: [sched, tcp]". A line is the time, the node, the
+    It is that of all kernels, in virtual time. A lab says which it wants: "trace: [sched, tcp]". A line is the time, the node, the
     task with its number, and the event with its fields.
     """
     from windtunnel.store.run_reader import find_run  # noqa: PLC0415 - slow to import
