@@ -26,6 +26,7 @@ nodes: {{a: {{}}, b: {{}}}}
 links: [{{endpoints: [a, b], delay: "${{n}} ms", loss: "${{loss}}"}}]
 steps: [{{name: p, node: a, at: 3 s, cmd: ping -c 5 -W 1 b}}]
 """
+LIMIT_HOST_S = 300  # on a busy host, with a kernel that is slow there
 NOT_COMPARED = ("host", "writer", "repeat", "options")
 
 
@@ -115,19 +116,19 @@ def test_results_are_those_of_this_machine_byte_for_byte(booting_program, cluste
 
 
 def test_a_node_that_is_killed_loses_no_cell_and_runs_none_twice(booting_program, cluster):
-    numbers = range(1, 21)
+    numbers = range(1, 11)
     write_lab(booting_program, numbers)
     victim = cluster.add_worker()
     with booting_program.start(
         "run", "lab.yaml", "--engine", f"ray:{cluster.address}", "--output", "far", "--jobs", "3"
     ) as process:
         file = booting_program.folder / "far/cells.jsonl"
-        limit = time.monotonic() + 60
+        limit = time.monotonic() + LIMIT_HOST_S
         while not (file.exists() and len(file.read_text().splitlines()) >= 4):
             assert time.monotonic() < limit, process.communicate()
             time.sleep(0.05)
         cluster.remove_node(victim, allow_graceful=False)
-        stdout, stderr = process.communicate(timeout=110)
+        stdout, stderr = process.communicate(timeout=LIMIT_HOST_S)
     assert process.returncode == 0, stderr
     found = lines(booting_program.folder / "far")
     passed = Counter(one["cell"] for one in found if one["state"] == "passed")
@@ -145,15 +146,15 @@ def test_ctrl_c_ends_the_cells_on_the_cluster_too(booting_program, cluster):
     with booting_program.start(
         "run", "lab.yaml", "--engine", f"ray:{cluster.address}", "--output", "far"
     ) as process:
-        limit = time.monotonic() + 60
+        limit = time.monotonic() + LIMIT_HOST_S
         while not cells_running():
             assert time.monotonic() < limit
             time.sleep(0.1)
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=60)
+        _, stderr = process.communicate(timeout=LIMIT_HOST_S)
     assert process.returncode == 130, stderr
     assert {one["state"] for one in lines(booting_program.folder / "far")} == {"interrupted"}
-    limit = time.monotonic() + 30
+    limit = time.monotonic() + LIMIT_HOST_S
     while cells_running():
         assert time.monotonic() < limit
         time.sleep(0.1)
