@@ -45,8 +45,9 @@ def trace(
 ) -> int:
     """Show what a run's tracepoints saw.
 
-    It is that of all kernels, in virtual time. A lab says which it wants: "trace: [sched, tcp]". A line is the time, the node, the
-    task with its number, and the event with its fields.
+    It is that of all kernels, in virtual time. A lab says which it wants:
+    "trace: [sched, tcp]". A line is the time, the node, the task with its number, and the
+    event with its fields.
     """
     from windtunnel.store.run_reader import find_run  # noqa: PLC0415 - slow to import
 
