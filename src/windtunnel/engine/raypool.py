@@ -139,7 +139,7 @@ class RayPool:
         try:
             told, *pieces = [self._ray.get(piece) for piece in one.stream]
         except self._ray.exceptions.RayError as error:
-            raise _lost(error) from error
+            raise self._lost_or_bug(error) from error
         outcome = json.loads(told)
         if "result" not in outcome:
             raise _lost_process(outcome)
@@ -147,6 +147,15 @@ class RayPool:
             raise _bug(outcome["result"]["bug"])
         _unpack(b"".join(pieces), one.key.what.path)
         return outcome["result"]
+
+    def _lost_or_bug(self, error: Any) -> WindtunnelError:
+        """Whether a machine is gone or wrong, or what we sent there has raised."""
+        errors = self._ray.exceptions
+        cause = getattr(error, "cause", None)
+        raised = isinstance(error, errors.RayTaskError) and isinstance(cause, Exception)
+        if raised and not isinstance(cause, (OSError, errors.RayError)):
+            return _bug(str(error))
+        return _lost(error)
 
     def stop(self, unwanted: Sequence[RemoteTry]) -> None:
         """Cancel some; their machines end them."""
@@ -262,7 +271,9 @@ def _unpack(content: bytes, path: Path) -> None:
         names = tar.getnames()
         if names:
             path.mkdir(parents=True)
-            tar.extractall(path, filter="data")
+            # The option `filter` came with Python 3.11.4 only.
+            tar.extraction_filter = getattr(tarfile, "data_filter", lambda member, _path: member)
+            tar.extractall(path)  # noqa: S202 - see above
 
 
 def _lost(error: Exception) -> ChildLostError:
