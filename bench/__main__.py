@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench import kernels, native, routers, runner, volumes, worlds
+from bench import difference, kernels, native, routers, runner, volumes, worlds
 from bench.measure import REPOSITORY, Measured, NotHereError, Row
 
 from windtunnel.engine.kernel import default_kernel
@@ -28,6 +28,7 @@ ROWS: tuple[Row, ...] = (
     *native.ROWS,
     *volumes.ROWS,
     *runner.ROWS,
+    *difference.ROWS,
 )
 UNKNOWN = "unknown"
 HEADINGS = (

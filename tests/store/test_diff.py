@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from windtunnel.model.event import Event
 from windtunnel.model.eventtext import event_text
 from windtunnel.model.result import CellResult, CellState
 from windtunnel.store.diff.counterpart import last_passing, nearest_passing
-from windtunnel.store.diff.events import Wanted, compare_events
+from windtunnel.store.diff.events import Wanted, compare_events, first_difference
 from windtunnel.store.diff.runs import diff_runs
 from windtunnel.store.results_writer import ResultsWriter
 
@@ -112,7 +113,7 @@ def test_checks_counters_outputs_logs_and_files_are_told(tmp_path):
     ]
     assert [(one.line, one.a, one.b) for one in found.outputs] == [(2, "second", "other")]
     assert [(one.only_a, one.only_b) for one in found.logs] == [((), ("more",))]
-    assert ("extra.bin", None) in found.files
+    assert ("extra.bin", None) in [(one.name, one.offset_bytes) for one in found.files]
     assert not found.equal
 
 
@@ -130,8 +131,11 @@ def test_the_first_difference_is_where_the_lists_part(events, data):
         a = events_of(Path(name) / "a", numbered(made))
         b = events_of(Path(name) / "b", numbered([*made[:at], new, *made[at:]]))
         found = compare_events(a, b, Wanted(), quiet)
+        fast = first_difference(Path(name) / "a", Path(name) / "b", 10)
     assert replace(found.b, sequence=0) == new
     assert [replace(one, sequence=0) for one in found.before] == made[max(0, at - 10) : at]
+    # What run says by itself is read in another way, and is the same.
+    assert (fast.before, fast.a, fast.b) == (found.before, found.a, found.b)
 
 
 def test_an_event_is_one_short_line():
@@ -151,6 +155,77 @@ def test_the_good_run_is_the_last_that_passed_before_it(tmp_path):
         (run / "manifest.json").write_text(json.dumps({**manifest, "state": state}))
     assert last_passing(made[2]) == made[1]
     assert last_passing(made[0]) is None
+
+
+def test_runs_are_counted_as_numbers_and_one_that_cannot_be_read_is_passed_over(tmp_path):
+    for name in ("9999", "10000", "10001", "10002"):
+        run = tmp_path / name
+        run.mkdir()
+        (run / "events.jsonl").touch()
+        (run / "manifest.json").write_text("{" if name == "10001" else '{"state": "passed"}')
+    assert last_passing(tmp_path / "10002") == tmp_path / "10000"
+
+
+def test_a_first_difference_behind_long_lines_comes_with_those_before_it(tmp_path):
+    made = numbered([Event(at, 0, "output", "r1", {"text": "x" * 9_000}) for at in range(8)])
+    a = events_of(tmp_path / "a", made)
+    b = events_of(tmp_path / "b", made[:6])
+    found = first_difference(a, b, 3)
+    assert (found.before, found.a, found.b) == (tuple(made[3:6]), made[6], None)
+    assert first_difference(a, a, 3).equal
+    assert first_difference(a, b, 0).before == ()
+    with (b / "events.jsonl").open("a") as file:
+        file.write('{"fields":{"cu')
+    assert first_difference(a, b, 3) == found
+
+
+def test_no_events_are_kept_where_none_before_the_first_are_wanted(tmp_path):
+    made = numbered([Event(at, 0, "output", "r1", {"text": "x" * 1_000}) for at in range(4_000)])
+    a = events_of(tmp_path / "a", made)
+    tracemalloc.start()
+    compare_events(a, a, Wanted(context=0), quiet)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 1 << 20  # the file has four times that
+
+
+def test_of_a_kernel_log_the_time_of_the_lab_counts_and_no_addresses(tmp_path):
+    a, b = record(tmp_path / "a"), record(tmp_path / "b")
+    told = ((a, "64 MB", "00000000625a1c80"), (b, "65 MB", "00000000625a1d80"))
+    for run, memory, address in told:
+        with (run / "console.log").open("r+") as file:
+            text = file.read()
+            file.seek(0)
+            file.write(f"[    0.000001][    T0] host has {memory}\n{text}")
+            file.write(f"[   11.000002][   T12] skb {address} freed\n")
+            file.write(f"[   99.000000][    T1] halted after {memory}\n")
+    assert diff_runs(a, b, Wanted()).equal
+
+
+def test_the_page_of_a_run_is_no_part_of_it_and_a_trace_is_shown_by_lines(tmp_path):
+    a, b = record(tmp_path / "a"), record(tmp_path / "b")
+    (a / "report.html").write_text("a page")
+    for run, second in ((a, "two"), (b, "three")):
+        (run / "files").mkdir(exist_ok=True)
+        (run / "files/trace.jsonl").write_text(f"one\n{second}\n")
+    found = diff_runs(a, b, Wanted()).files
+    assert [(one.name, one.line, one.a, one.b) for one in found] == [
+        ("files/trace.jsonl", 2, "two", "three")
+    ]
+
+
+def test_a_killed_run_is_compared_as_far_as_it_got(tmp_path):
+    a, b = record(tmp_path / "a"), record(tmp_path / "b")
+    text = (b / "events.jsonl").read_bytes()
+    (b / "events.jsonl").write_bytes(text[: text.rfind(b"{")] + b'{"fie')
+    for name in ("manifest.json", "lab.yaml", "console.log", "processes.json"):
+        (b / name).unlink(missing_ok=True)
+    found = diff_runs(a, b, Wanted())
+    assert (found.events.a, found.events.b) == (EVENTS[-1], None)
+    assert ("state", "killed") in [(one.name, one.b) for one in found.verdict]
+    (b / "events.jsonl").write_bytes(b"")
+    assert diff_runs(a, b, Wanted()).events.a == EVENTS[0]
+    assert diff_runs(b, b, Wanted()).equal
 
 
 def test_the_good_cell_is_the_one_with_the_fewest_parameters_otherwise(tmp_path):

@@ -86,6 +86,15 @@ def test_what_cannot_be_compared_says_so(recorded, words, message):
     assert "Traceback" not in done.stderr
 
 
+def test_a_run_of_a_newer_version_is_compared_with_a_word_of_warning(recorded):
+    file = recorded.folder / "runs/ring/0002/manifest.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "schema": 99}))
+    done = recorded("diff", "ring/1", "ring/2")
+    assert done.returncode == 1
+    assert "ring/0002: recorded by a newer windtunnel (schema 99" in done.stderr
+    assert "schema" in done.stdout
+
+
 def test_a_broken_record_is_an_error_with_its_place(recorded):
     file = recorded.folder / "runs/ring/0002/events.jsonl"
     file.write_text(f"rubbish\n{file.read_text()}")
@@ -120,3 +129,34 @@ def test_a_failed_run_is_compared_with_the_last_that_passed(booting_program):
         assert done.returncode == status
     assert "against runs/pair/0001, which passed (other lab):" in done.stdout
     assert "windtunnel diff runs/pair/0001 runs/pair/0002" in done.stdout
+
+
+PANICS = """\
+name: pair
+memory: 64 MiB
+nodes: {a: {}}
+steps:
+  - {name: first, node: a, at: 1 s, cmd: sleep 1}
+"""
+EATER = """\
+  - {name: arm, node: a, at: 2 s, cmd: sysctl -w vm.panic_on_oom=2}
+  - name: eat
+    node: a
+    at: 3 s
+    cmd: >-
+      exec python3 -c 'import ctypes; ctypes.CDLL(None).mlockall(3);
+      x = [bytearray(1 << 20) for _ in range(10000)]'
+"""
+
+
+@pytest.mark.needs_uml
+def test_a_panic_is_explained_and_compared_with_the_last_run_that_passed(booting_program):
+    file = booting_program.folder / "lab.yaml"
+    file.write_text(PANICS)
+    assert booting_program("run", "lab.yaml").returncode == 0
+    file.write_text(PANICS + EATER)
+    done = booting_program("run", "lab.yaml")
+    assert done.returncode == 4
+    assert "Kernel panic - not syncing: Out of memory" in done.stderr
+    assert "against runs/pair/0001, which passed (other lab):" in done.stdout
+    assert "the first event that differs, at " in done.stdout

@@ -17,7 +17,7 @@ from windtunnel.store.layout import host_errors
 from windtunnel.store.run_reader import RunReader
 
 _STAMP = re.compile(rb"(?:<\d+>)?\[ *(\d+)\.(\d{6})\]")
-_ADDRESS = re.compile(rb"\b(?:0x)?[0-9a-f]{12,16}\b")
+_ADDRESS = re.compile(r"\b(?:0x)?[0-9a-f]{12,16}\b")
 _NS_PER_MICRO = 1_000
 _MICROS_PER_SECOND = 1_000_000
 
@@ -65,8 +65,13 @@ def _lines(run: Path, console: Console, zero_ns: int, end_ns: int | None) -> Ite
                 continue
             if end_ns is not None and time_ns >= end_ns:
                 return
-            text = _ADDRESS.sub(b"ADDRESS", line).decode("utf-8", "backslashreplace")
+            text = without_addresses(line.decode("utf-8", "backslashreplace"))
             yield LogLine(path.name, number, time_ns, text.rstrip("\r\n"))
+
+
+def without_addresses(text: str) -> str:
+    """Write "ADDRESS" for each address of a kernel's memory in what it logged."""
+    return _ADDRESS.sub("ADDRESS", text)
 
 
 def first_log_difference(a: Path, b: Path) -> tuple[LogLine | None, LogLine | None] | None:

@@ -23,6 +23,9 @@ from windtunnel.ui.diff_command import print_against_good
 from windtunnel.ui.options import RUNS
 from windtunnel.ui.report import short
 
+_COMPARED = (CellState.FAILED, CellState.ERROR, CellState.TIMEOUT)
+"""Cells whose own run says where it went wrong."""
+
 
 @dataclass(frozen=True, slots=True)
 class CellsRequest:
@@ -121,7 +124,7 @@ def _say(request: CellsRequest, prepared: Prepared, result: LabResult) -> int:
     elif not request.quiet or result.state != "passed":
         print_failures(result.path, result.summary)
         first = next((one for one in result.summary.failures if one.run), None)
-        if first is not None and first.state is CellState.FAILED:
+        if first is not None and first.state in _COMPARED:
             print_against_good(result.path / first.run, result.path)
         print_end(result.path, result.summary, state=result.state, planned=result.planned)
     left = result.planned - result.summary.cells

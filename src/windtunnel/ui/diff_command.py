@@ -74,6 +74,7 @@ def diff(
                 f"no event is of the kind {kind!r}", hint=hint_for(kind, KINDS, what="kinds")
             )
     a, b = _both(run, other, runs)
+    _warn_of_newer(a, b)
     wanted = Wanted(frozenset(ignore or ()), node, context)
     with _progress() as progress:
         found = diff_runs(a, b, wanted, progress)
@@ -91,8 +92,7 @@ def print_against_good(failed: Path, results: Path | None = None) -> None:
         failed: the folder of the run.
         results: of its cells, when it is one of them.
     """
-    from windtunnel.store.diff.events import Wanted  # noqa: PLC0415
-    from windtunnel.store.diff.runs import diff_runs  # noqa: PLC0415
+    from windtunnel.store.diff.runs import begin_of_difference  # noqa: PLC0415
     from windtunnel.ui import diff_report, screen  # noqa: PLC0415
     from windtunnel.ui.report import short  # noqa: PLC0415
 
@@ -100,18 +100,15 @@ def print_against_good(failed: Path, results: Path | None = None) -> None:
         good = _good(failed, results)
         if good is None:
             return
-        found = diff_runs(good, failed, Wanted(context=3))
+        changed, events = begin_of_difference(good, failed, context=3)
     except WindtunnelError:
         return  # the failure itself is what matters, and it is told
     console = screen.out()
-    changed = [one.name for one in found.conditions if one.name != "windtunnel"]
-    if found.lab:
-        changed.append("lab")
-    made = f" (other {', '.join(dict.fromkeys(changed))})" if changed else ""
+    made = f" (other {', '.join(changed)})" if changed else ""
     console.print(f"\nagainst {short(good)}, which passed{made}:", end="")
-    if found.events.equal:
+    if events.equal:
         console.print(" no event differs")
-    diff_report.print_first(console, found)
+    diff_report.print_first(console, events)
     console.print(f"  all of it: windtunnel diff {short(good)} {short(failed)}")
 
 
@@ -135,6 +132,21 @@ def _both(run: str, other: str | None, runs: Path) -> tuple[Path, Path]:
             f"there is no run that passed to compare {first} with", hint="name the other one"
         )
     return good, first
+
+
+def _warn_of_newer(*paths: Path) -> None:
+    """Say of a run that a newer version wrote that not all of it may be understood."""
+    from windtunnel.store.layout import SCHEMA_VERSION  # noqa: PLC0415
+    from windtunnel.store.run_reader import RunReader  # noqa: PLC0415
+    from windtunnel.ui import screen  # noqa: PLC0415
+
+    for path in paths:
+        schema = RunReader(path).manifest.get("schema", SCHEMA_VERSION)
+        if isinstance(schema, int) and schema > SCHEMA_VERSION:
+            screen.err().print(
+                f"windtunnel: {path}: recorded by a newer windtunnel (schema {schema}, this one "
+                f"reads {SCHEMA_VERSION}): what this one does not know is not compared"
+            )
 
 
 def _results_of(run: Path) -> Path | None:

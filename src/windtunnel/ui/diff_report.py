@@ -14,6 +14,8 @@ from rich.text import Text
 
 from windtunnel.model.event import Event
 from windtunnel.model.eventtext import event_text
+from windtunnel.store.diff.events import EventDifference
+from windtunnel.store.diff.files import FileDifference
 from windtunnel.store.diff.runs import Pair, RunDifference
 from windtunnel.ui import screen
 from windtunnel.ui.report import short
@@ -44,7 +46,7 @@ def difference_json(a: Path, b: Path, found: RunDifference) -> dict[str, Any]:
         "counters": [asdict(one) for one in found.counters],
         "outputs": [asdict(one) for one in found.outputs],
         "logs": [asdict(one) for one in found.logs],
-        "files": [{"name": name, "offset_bytes": offset} for name, offset in found.files],
+        "files": [asdict(one) for one in found.files],
     }
 
 
@@ -56,7 +58,7 @@ def print_difference(a: Path, b: Path, found: RunDifference) -> None:
     _print_pairs(console, "made from", found.conditions)
     for line in found.lab:
         console.print(Text(f"  {line}", _style(line)))
-    print_first(console, found)
+    print_first(console, found.events)
     _print_pairs(console, "ended", found.verdict)
     checks = [Pair(one.name, _check(one.a), _check(one.b)) for one in found.checks]
     _print_pairs(console, "checks", checks)
@@ -65,18 +67,19 @@ def print_difference(a: Path, b: Path, found: RunDifference) -> None:
     _print_pairs(console, "events", found.counts)
     _print_pairs(console, "counters at the end", found.counters)
     if found.files:
-        rows = [
-            (name, "one has it" if offset is None else f"byte {offset}")
-            for name, offset in found.files
-        ]
+        rows = [(one.name, _place(one)) for one in found.files]
         _print_rows(console, "files", ("file", "first difference"), rows)
+        for one in found.files:
+            if one.line is not None:
+                console.print(f"  {one.name}, line {one.line}")
+                console.print(Text(f"    a  {'(ended)' if one.a is None else one.a}", "green"))
+                console.print(Text(f"    b  {'(ended)' if one.b is None else one.b}", "red"))
     if found.equal:
         console.print("nothing that was compared differs")
 
 
-def print_first(console: Console, found: RunDifference) -> None:
+def print_first(console: Console, events: EventDifference) -> None:
     """Print the first event that differs, and those before it."""
-    events = found.events
     if events.equal:
         return
     times = [one.time_ns for one in (events.a, events.b) if one is not None]
@@ -92,6 +95,13 @@ def print_first(console: Console, found: RunDifference) -> None:
 
 def _side(event: Event | None) -> str:
     return "nothing more" if event is None else event_text(event)
+
+
+def _place(file: FileDifference) -> str:
+    if file.offset_bytes is None:
+        return "one has it"
+    line = "" if file.line is None else f"line {file.line}, "
+    return f"{line}byte {file.offset_bytes}"
 
 
 def _print_outputs(console: Console, found: RunDifference) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from windtunnel.errors import ExitStatus, LabFileError, UsageError
+from windtunnel.errors import ExitStatus, GuestError, LabFileError, UsageError
 from windtunnel.model.lab import LabSpec
 from windtunnel.report.formats import ResultsFormat
 from windtunnel.ui import failures
@@ -293,7 +293,7 @@ def _run_once(
         screen.print_json(report.to_json())
     elif not quiet or report.state != "passed":
         print_report(report, finding=False)  # it follows, with its remedy
-        if report.state == "failed":
+        if report.state == "failed" or isinstance(session.error, GuestError):
             print_against_good(session.path)
     if session.error is not None:
         failures.print_error(session.error)

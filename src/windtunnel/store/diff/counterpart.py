@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
+from windtunnel.errors import HostError, ProtocolError
 from windtunnel.model.result import CellResult
 from windtunnel.store.results import cell_results
 from windtunnel.store.run_reader import RunReader, is_results, is_run
@@ -12,10 +14,17 @@ from windtunnel.store.run_reader import RunReader, is_results, is_run
 
 def last_passing(run: Path) -> Path | None:
     """The last run before this one, in the same folder of runs, that passed."""
-    for other in sorted(_earlier(run), reverse=True):
-        if is_run(other) and not is_results(other) and RunReader(other).state == "passed":
+    for other in sorted(_earlier(run), key=lambda other: int(other.name), reverse=True):
+        if is_run(other) and not is_results(other) and _has_passed(other):
             return other
     return None
+
+
+def _has_passed(run: Path) -> bool:
+    # A run that cannot be read is not the one that is looked for.
+    with suppress(ProtocolError, HostError):
+        return RunReader(run).state == "passed"
+    return False
 
 
 def nearest_passing(results: Path, failed: CellResult) -> Path | None:

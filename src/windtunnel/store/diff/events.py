@@ -18,13 +18,14 @@ from typing import Any
 
 from windtunnel.errors import ProtocolError
 from windtunnel.model.event import Event
-from windtunnel.store import layout
+from windtunnel.store import contents, layout
 from windtunnel.store.layout import host_errors
 from windtunnel.store.run_reader import parse_event
 
 _SEQUENCE = re.compile(rb'"sequence":\d+,')
 _KIND_AND_NODE = re.compile(rb'"kind":"([a-z-]+)"(?:,"node":"([^"\\]*)")')
 _PROGRESS_LINES = 100_000
+_TAIL_BYTES = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def compare_events(
         HostError: a file cannot be read.
     """
     sides = (Side(), Side())
-    before: deque[bytes] = deque(maxlen=wanted.context or None)
+    before: deque[bytes] = deque(maxlen=wanted.context)
     found: tuple[bytes | None, bytes | None] | None = None
     streams = [_lines(run, side, wanted) for run, side in ((a, sides[0]), (b, sides[1]))]
     for number, (left, right) in enumerate(zip_longest(*streams)):
@@ -127,11 +128,59 @@ def compare_events(
                 before.append(left or b"")
             else:
                 found = (left, right)
-    kept = tuple(map(parse_event, before)) if wanted.context else ()
+    kept = tuple(map(parse_event, before))
     if found is None:
         return EventDifference(kept, None, None, sides)
     first, second = (None if line is None else parse_event(line) for line in found)
     return EventDifference(kept, first, second, sides)
+
+
+def first_difference(a: Path, b: Path, context: int) -> EventDifference:
+    """Find the first event that differs and nothing else, as fast as bytes are compared.
+
+    Events are numbered in their order, so up to the first that differs the bytes are equal.
+
+    Args:
+        a: folder of a run.
+        b: folder of the other.
+        context: how many events before it are wanted.
+
+    Raises:
+        ProtocolError: the line that differs, or one before it, is no event.
+        HostError: a file cannot be read.
+    """
+    files = a / layout.EVENTS, b / layout.EVENTS
+    with host_errors(a, f"compare {layout.EVENTS} with {b}", hint=""):
+        place = contents.first_difference(*files)
+        if place is None:
+            return EventDifference((), None, None, (Side(), Side()))
+        before = _last_lines(files[0], place.line_start_bytes, context)
+        lines = [_line_at(file, place.line_start_bytes) for file in files]
+    first, second = (None if line is None else parse_event(line) for line in lines)
+    return EventDifference(tuple(map(parse_event, before)), first, second, (Side(), Side()))
+
+
+def _last_lines(file: Path, end_bytes: int, count: int) -> list[bytes]:
+    """The last lines before a place at which a line begins."""
+    begin = end_bytes
+    text = b""
+    with file.open("rb") as stream:
+        # One newline more than lines: where the first of them begins must be known.
+        while begin and text.count(b"\n") <= count:
+            size = min(begin, _TAIL_BYTES)
+            begin -= size
+            stream.seek(begin)
+            text = stream.read(size) + text
+    lines = text.splitlines(keepends=True)
+    return lines[max(0, len(lines) - count) :]
+
+
+def _line_at(file: Path, begin_bytes: int) -> bytes | None:
+    """The line that begins at a place; None where the file ends, or the line was cut."""
+    with file.open("rb") as stream:
+        stream.seek(begin_bytes)
+        line = stream.readline()
+    return line if line.endswith(b"\n") else None
 
 
 def _bare(line: bytes | None) -> bytes | None:

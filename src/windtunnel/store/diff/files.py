@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 
 from windtunnel.logs.printk import Line
 from windtunnel.logs.reading import read_log
 from windtunnel.store import contents, layout
-from windtunnel.store.kernel_log import consoles, lab_zero_ns, owners_of
+from windtunnel.store.contents import Place
+from windtunnel.store.kernel_log import consoles, lab_zero_ns
+from windtunnel.store.lablog import without_addresses
 from windtunnel.store.layout import host_errors
 from windtunnel.store.run_reader import RunReader
 
@@ -21,9 +22,15 @@ LINES_SHOWN_MAX = 10
 
 _OF_OTHERS = (f"{layout.NODES}/", "console-", "lab-source")
 _TEXT_CHARACTERS = 200
+_NS_PER_MICRO = 1_000
 _PIECE_BYTES = 1 << 20
+_NEAR_BYTES = 200
+_LINES_OF_EVENTS = ".jsonl"
 _NOT_COMPARED = frozenset(
-    {layout.EVENTS, layout.MANIFEST, layout.PROCESSES, layout.LAB, layout.CONSOLE, layout.GRANTS}
+    {
+        *(layout.EVENTS, layout.MANIFEST, layout.PROCESSES, layout.LAB, layout.CONSOLE),
+        *(layout.GRANTS, layout.REPORT),
+    }
 )
 
 
@@ -34,7 +41,8 @@ class OutputDifference:
     Attributes:
         node, process, stream: whose output.
         line: from 1.
-        a, b: the line in either run; None where it has ended, or never began.
+        a, b: what of the line is near the first byte that differs, in either run; None
+            where it has ended, or never began.
     """
 
     node: str
@@ -47,11 +55,13 @@ class OutputDifference:
 
 @dataclass(frozen=True, slots=True)
 class LogDifference:
-    """What one kernel logged in one run and not in the other; times are not compared.
+    """What one kernel logged in one run and not in the other, while the lab ran.
+
+    Times are not compared, since every delay changes them, nor addresses of memory.
 
     Attributes:
         kernel: the node whose own kernel it is; empty for the shared one.
-        only_a, only_b: the first such lines, with their owners.
+        only_a, only_b: the first such lines.
         count_a, count_b: how many there are.
     """
 
@@ -60,6 +70,24 @@ class LogDifference:
     only_b: tuple[str, ...]
     count_a: int
     count_b: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileDifference:
+    """Where another file of two runs differs.
+
+    Attributes:
+        name: relative to the run's folder.
+        offset_bytes: the first byte that differs; None when one of them has no such file.
+        line: of a trace, from 1; None for other files.
+        a, b: of a trace, what of the line is near that byte; None where it has ended.
+    """
+
+    name: str
+    offset_bytes: int | None
+    line: int | None
+    a: str | None
+    b: str | None
 
 
 def compare_outputs(a: Path, b: Path, node: str = "") -> list[OutputDifference]:
@@ -82,13 +110,10 @@ def compare_outputs(a: Path, b: Path, node: str = "") -> list[OutputDifference]:
     for (where, process, stderr), (left, right) in sorted(files.items()):
         if node and where != node:
             continue
-        for number, (first, second) in enumerate(zip_longest(_read(left), _read(right)), 1):
-            if first != second:
-                stream = "stderr" if stderr else "stdout"
-                found.append(
-                    OutputDifference(where, process, stream, number, _text(first), _text(second))
-                )
-                break
+        place, first, second = _first_difference(left, right)
+        if place is not None:
+            stream = "stderr" if stderr else "stdout"
+            found.append(OutputDifference(where, process, stream, place.line, first, second))
     return found
 
 
@@ -127,27 +152,26 @@ def compare_logs(a: Path, b: Path, kernel: str = "") -> list[LogDifference]:
     return found
 
 
-def compare_other_files(a: Path, b: Path) -> list[tuple[str, int | None]]:
-    """Compare captures and whatever else the runs left.
-
-    Returns:
-        For each that differs its name and the first byte that does; None for a file that
-        one of them has not.
+def compare_other_files(a: Path, b: Path) -> list[FileDifference]:
+    """Compare captures, traces and whatever else the runs left.
 
     Raises:
         HostError: a file cannot be read.
     """
     names = sorted({*_others(a), *_others(b)})
-    found: list[tuple[str, int | None]] = []
+    found = []
     for name in names:
         left, right = a / name, b / name
         if not (left.is_file() and right.is_file()):
-            found.append((name, None))
+            found.append(FileDifference(name, None, None, None, None))
             continue
-        with host_errors(a, f"compare {name} with {b}", hint=""):
-            place = contents.first_difference(left, right)
-        if place is not None:
-            found.append((name, place.offset_bytes))
+        place, first, second = _first_difference(left, right)
+        if place is None:
+            continue
+        if name.endswith(_LINES_OF_EVENTS):
+            found.append(FileDifference(name, place.offset_bytes, place.line, first, second))
+        else:
+            found.append(FileDifference(name, place.offset_bytes, None, None, None))
     return found
 
 
@@ -160,28 +184,48 @@ def _others(run: Path) -> Iterator[str]:
             yield name
 
 
-def _read(path: Path | None) -> Iterator[bytes]:
-    if path is not None:
-        with host_errors(path.parent, f"read {path.name}", hint=""), path.open("rb") as file:
-            yield from file
+def _first_difference(
+    a: Path | None, b: Path | None
+) -> tuple[Place | None, str | None, str | None]:
+    """Where two files part, and what of the line is there; a missing one is an empty one."""
+    there = a or b
+    assert there is not None, "one of them exists"
+    with host_errors(there.parent, f"read {there.name}", hint=""):
+        place = Place(0, 1, 0) if a is None or b is None else contents.first_difference(a, b)
+        if place is None:
+            return None, None, None
+        near = [
+            contents.line_near(path, place, radius_bytes=_NEAR_BYTES) if path else None
+            for path in (a, b)
+        ]
+    return place, _text(near[0]), _text(near[1])
 
 
 def _text(line: bytes | None) -> str | None:
-    if line is None:
+    if not line:
         return None
     text = line.decode("utf-8", "replace").rstrip("\r\n")
     return text if len(text) <= _TEXT_CHARACTERS else f"{text[: _TEXT_CHARACTERS - 1]}…"
 
 
 def _log_lines(run: Path, path: Path | None) -> list[str]:
-    """What a kernel logged: owner and text, without times, which every delay changes."""
+    """The texts of what a kernel logged from lab time zero to the lab's end.
+
+    Before, it tells of the host, and behind that, how it was ended.
+    """
     if path is None:
         return []
-    console = next(one for one in consoles(run) if one.path == path)
-    owners = owners_of(run, console, lab_zero_ns=lab_zero_ns(run))
+    zero_ns = lab_zero_ns(run)
+    end_ns = RunReader(run).manifest.get("end_ns")
     with host_errors(run, f"read {path.name}", hint=""), path.open("rb") as file:
-        log = read_log(iter(lambda: file.read(_PIECE_BYTES), b""), owners)
-    return [entry.text for entry in log.entries if isinstance(entry, Line)]
+        log = read_log(iter(lambda: file.read(_PIECE_BYTES), b""))
+    found = []
+    for entry in log.entries:
+        if isinstance(entry, Line) and entry.first_micros is not None:
+            time_ns = entry.first_micros * _NS_PER_MICRO - zero_ns
+            if time_ns >= 0 and not (isinstance(end_ns, int) and time_ns >= end_ns):
+                found.append(without_addresses(entry.text))
+    return found
 
 
 def _more(lines: Iterable[str], wanted: Counter[str]) -> list[str]:

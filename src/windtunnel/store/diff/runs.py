@@ -9,8 +9,14 @@ from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
-from windtunnel.store.diff.events import EventDifference, Wanted, compare_events
+from windtunnel.store.diff.events import (
+    EventDifference,
+    Wanted,
+    compare_events,
+    first_difference,
+)
 from windtunnel.store.diff.files import (
+    FileDifference,
     LogDifference,
     OutputDifference,
     compare_logs,
@@ -19,7 +25,10 @@ from windtunnel.store.diff.files import (
 )
 from windtunnel.store.run_reader import RunReader
 
-_CONDITIONS = ("lab", "seed", "kernel", "node_kernels", "stop_ns", "windtunnel", "driver")
+_CONDITIONS = (
+    "lab", "seed", "kernel", "node_kernels", "stop_ns", "windtunnel", "schema", "driver",
+)  # fmt: skip
+_OF_PROGRAM = ("windtunnel", "schema")
 _VERDICT = ("state", "verdict", "finding", "end_ns")
 _LAB_LINES_MAX = 20
 
@@ -64,7 +73,7 @@ class RunDifference:
     counters: tuple[Pair, ...]
     outputs: tuple[OutputDifference, ...]
     logs: tuple[LogDifference, ...]
-    files: tuple[tuple[str, int | None], ...]
+    files: tuple[FileDifference, ...]
 
     @property
     def equal(self) -> bool:
@@ -108,6 +117,37 @@ def diff_runs(
         logs=tuple(compare_logs(a, b, wanted.node)),
         files=() if wanted.node else tuple(compare_other_files(a, b)),
     )
+
+
+def begin_of_difference(
+    a: Path, b: Path, *, context: int
+) -> tuple[tuple[str, ...], EventDifference]:
+    """Find only what two runs were made from that differs, and their first event that does.
+
+    It takes as long as to compare bytes, however many events there are.
+
+    Args:
+        a: folder of a run, the good one for example.
+        b: folder of the other.
+        context: how many events before the first one are wanted.
+
+    Returns:
+        Names of the conditions that differ, "lab" among them, and the first event.
+
+    Raises:
+        UsageError: one of the folders is no run.
+        ProtocolError: a run's record is broken; names file and line.
+        HostError: a file cannot be read.
+    """
+    readers = RunReader(a), RunReader(b)
+    changed = [
+        one.name
+        for one in _pairs(readers[0].manifest, readers[1].manifest, keys=_CONDITIONS)
+        if one.name not in _OF_PROGRAM
+    ]
+    if readers[0].lab_text != readers[1].lab_text:
+        changed.append("lab")
+    return tuple(dict.fromkeys(changed)), first_difference(a, b, context)
 
 
 def _pairs(a: Any, b: Any, *, keys: tuple[str, ...]) -> tuple[Pair, ...]:
