@@ -306,7 +306,7 @@ def test_a_wrong_wish_is_refused_in_words(debug, words, said):
 def test_a_machine_without_gdb_says_how_to_get_it(program):
     program.write("lab.yaml", LAB.replace("KERNEL", "shared"))
     program.environment["PATH"] = ""
-    code = "from windtunnel.engine import debug\ndebug.SYSTEM_FOLDERS = ''\n"
+    code = "from windtunnel.images import doctor\ndoctor.SYSTEM_FOLDERS = ''\n"
     program.write("sitecustomize.py", code)
     program.environment["PYTHONPATH"] = f"{program.folder}:{program.environment['PYTHONPATH']}"
     done = program("debug", "lab.yaml", "--node", "r1", "--at", "1 s")

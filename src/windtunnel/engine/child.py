@@ -19,12 +19,11 @@ from typing import Any, NoReturn, Protocol, TypeVar
 
 from windtunnel.engine.hostclock import monotonic_host_s
 from windtunnel.errors import ExitStatus, HostError, InternalError
-from windtunnel.machines.syscalls import prctl
+from windtunnel.machines.syscalls import PR_SET_PDEATHSIG, prctl
 
 END_HOST_S = 10.0
 """How long a child may take to end after it was told to."""
 
-_PR_SET_PDEATHSIG = 1
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -135,7 +134,7 @@ class Child:
             for number in _ENDING:
                 signal.signal(number, _interrupted)
             signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
-            prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+            prctl(PR_SET_PDEATHSIG, signal.SIGINT)
             if os.getppid() == parent:
                 null = os.open(os.devnull, os.O_RDWR)
                 for fd in (0, 1, 2):

@@ -13,8 +13,6 @@ ends with gdb.
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -25,7 +23,7 @@ from pathlib import Path
 from windtunnel.engine.shell import MARK_OF_PROMPT, ShellProgram
 from windtunnel.engine.world import World
 from windtunnel.errors import HostError, UsageError
-from windtunnel.images.doctor import SYSTEM_FOLDERS
+from windtunnel.images.doctor import find_program
 
 # Signals by which the kernel works, and which say nothing to who looks at it.
 _KERNEL_SIGNALS = "SIGSEGV SIGBUS SIGUSR1 SIGUSR2 SIGALRM SIGVTALRM SIGIO SIGCHLD"
@@ -49,7 +47,7 @@ def find_gdb() -> str:
     Raises:
         HostError: there is none.
     """
-    found = shutil.which("gdb", path=os.environ.get("PATH", os.defpath) + SYSTEM_FOLDERS)
+    found = find_program("gdb")
     if found is None:
         raise HostError("gdb is not installed", hint="sudo apt-get install -y gdb")
     return found

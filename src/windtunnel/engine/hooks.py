@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Protocol
 
 from windtunnel.errors import LabFileError
-from windtunnel.machines.syscalls import prctl
+from windtunnel.machines.syscalls import PR_SET_PDEATHSIG, prctl
 from windtunnel.model.hook import Hook
 from windtunnel.model.lab import LabSpec
 from windtunnel.model.result import CheckResult
@@ -33,7 +33,6 @@ SHOWN_CHARACTERS = 400
 END_HOST_S = 5.0
 """How long a hook may take to end after it was told to."""
 
-_PR_SET_PDEATHSIG = 1
 _CALL_PYTHON = (
     "import importlib.util, json, os, sys\n"
     "file, name = sys.argv[1], sys.argv[2]\n"
@@ -222,7 +221,7 @@ def _run_process(
             stdout=output_fd,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGTERM),  # noqa: PLW1509 - no threads
+            preexec_fn=lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM),  # noqa: PLW1509 - no threads
         )
     except OSError as error:
         return f"cannot be started: {error.strerror}"

@@ -16,13 +16,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from windtunnel.machines.syscalls import prctl
+from windtunnel.machines.syscalls import PR_SET_PDEATHSIG, prctl
 
 PAGE_CACHE_BYTES = 64 << 20
 """Written again and again, never kept."""
 
 _CHUNK_BYTES = 1 << 20
-_PR_SET_PDEATHSIG = 1
 
 
 @contextmanager
@@ -71,7 +70,7 @@ def _start(noise: Callable[[], None], parent_pid: int) -> None:
     # A child never returns into its parent's code.
     try:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() == parent_pid:
             noise()
     finally:

@@ -20,10 +20,8 @@ from windtunnel.engine.kernel import default_kernel
 from windtunnel.engine.session import SessionRequest, run_session
 from windtunnel.engine.world import WorldOptions
 from windtunnel.errors import ExitStatus, GuestError, WindtunnelError
-from windtunnel.machines.syscalls import prctl
+from windtunnel.machines.syscalls import PR_SET_PDEATHSIG, prctl
 from windtunnel.model.load import flat_spec
-
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +129,7 @@ def main() -> int:
     """Do what stdin says."""
     # As by Ctrl-C: the run is recorded as interrupted, and tidied up.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+    prctl(PR_SET_PDEATHSIG, signal.SIGINT)
     try:
         report = run_once(read_request(sys.stdin.read()))
     except KeyboardInterrupt:

@@ -23,11 +23,9 @@ from windtunnel.engine.celltry import CellTry, run_try
 from windtunnel.engine.hooks import HookContext
 from windtunnel.engine.world import WorldOptions
 from windtunnel.errors import ExitStatus, InternalError
-from windtunnel.machines.syscalls import prctl
+from windtunnel.machines.syscalls import PR_SET_PDEATHSIG, prctl
 from windtunnel.model.lab import LabSpec
 from windtunnel.store import layout
-
-_PR_SET_PDEATHSIG = 1
 
 JOB, RESULT, RUN = "job", "result.json", "run.tar"
 
@@ -129,7 +127,7 @@ def _as_sent(path: Path, job: RemoteJob) -> None:
 def main() -> None:
     """Run the job of a folder, and end when the process that started us does."""
     folder, shipped, parent = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-    prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+    prctl(PR_SET_PDEATHSIG, signal.SIGINT)
     if os.getppid() != parent:
         sys.exit(ExitStatus.INTERRUPTED)
     try:

@@ -21,12 +21,12 @@ from windtunnel.engine.hostclock import cpu_host_s, monotonic_host_s
 from windtunnel.engine.kernel import node_kernels
 from windtunnel.engine.kernelrecord import kernel_facts
 from windtunnel.engine.run import Check, Outcomes, run_lab
-from windtunnel.engine.tracing import FILE as TRACE_FILE
 from windtunnel.engine.world import WorldOptions
 from windtunnel.errors import GuestError, OverdueError, WindtunnelError
 from windtunnel.model.event import Event
 from windtunnel.model.flatten import lab_to_yaml
 from windtunnel.model.lab import LabSpec
+from windtunnel.store import layout
 from windtunnel.store.run_dir import ProcessOutput, RunWriter
 from windtunnel.version import VERSION
 
@@ -116,7 +116,7 @@ class FolderRecorder:
 
     def trace(self, data: bytes) -> None:
         """Record lines of the trace."""
-        self._writer.append_file(TRACE_FILE, data)
+        self._writer.append_file(layout.TRACE, data)
 
     def capture(self, name: str) -> Callable[[bytes], None]:
         """Begin the file of a capture."""

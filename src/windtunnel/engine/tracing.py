@@ -19,9 +19,6 @@ from windtunnel.model.event import Event
 from windtunnel.model.nearmiss import near_miss
 from windtunnel.wire.ftrace import EventFormat, TraceEvent, parse_formats, parse_trace
 
-FILE = "trace.jsonl"
-"""In a run's folder of files: an event a line, those of all kernels in virtual time."""
-
 BUFFER_KIB = 16 * 1024
 """Of each kernel: some 200,000 events. What does not fit pushes out the oldest, and is told."""
 

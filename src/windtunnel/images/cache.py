@@ -27,9 +27,19 @@ def cache_folder(*parts: str) -> Path:
         `$XDG_CACHE_HOME/windtunnel/...`; `~/.cache` stands in where the
         variable is unset or not absolute (XDG Base Directory 0.8).
     """
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    root = Path(base) if base.startswith("/") else Path.home() / ".cache"
-    return root.joinpath("windtunnel", *parts)
+    return user_folder("XDG_CACHE_HOME", ".cache").joinpath(*parts)
+
+
+def user_folder(variable: str, fallback: str) -> Path:
+    """Name the folder of ours in one of a user's (XDG Base Directory 0.8); nothing is created.
+
+    Args:
+        variable: that names the user's: "XDG_CACHE_HOME".
+        fallback: in the home folder, where the variable is unset or not absolute.
+    """
+    base = os.environ.get(variable, "")
+    root = Path(base) if base.startswith("/") else Path.home() / fallback
+    return root / "windtunnel"
 
 
 def make_folder(folder: Path) -> Path:

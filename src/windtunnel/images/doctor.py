@@ -250,5 +250,9 @@ def _is_there(package: Package) -> bool:
         return Path(f"/var/lib/dpkg/info/{package.name}.list").exists() or any(
             Path("/var/lib/dpkg/info").glob(f"{package.name}:*.list")
         )
-    folders = os.environ.get("PATH", os.defpath) + SYSTEM_FOLDERS
-    return shutil.which(package.program, path=folders) is not None
+    return find_program(package.program) is not None
+
+
+def find_program(name: str) -> str | None:
+    """Find a program where a user's PATH leads, and where daemons live; None: it is missing."""
+    return shutil.which(name, path=os.environ.get("PATH", os.defpath) + SYSTEM_FOLDERS)

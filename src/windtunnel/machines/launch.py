@@ -23,7 +23,7 @@ from pathlib import Path
 from windtunnel.errors import HostError, InternalError
 from windtunnel.machines import confine
 from windtunnel.machines.confine import Confinement, Report
-from windtunnel.machines.syscalls import CLOSE_RANGE, prctl, syscall
+from windtunnel.machines.syscalls import CLOSE_RANGE, PR_SET_PDEATHSIG, prctl, syscall
 
 ENVIRONMENT = {
     # Otherwise glibc's restartable-sequence area, unmapped in the stub, kills it.
@@ -36,7 +36,6 @@ ENVIRONMENT = {
 }
 """All that a guest's process gets: nothing of the user's own environment."""
 
-_PR_SET_PDEATHSIG = 1
 _PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_PTRACER = 0x59616D61
@@ -194,7 +193,7 @@ def _supervise(
         gc.disable()
         for number in _WAKE:
             signal.signal(number, signal.SIG_DFL)
-        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         prctl(_PR_SET_CHILD_SUBREAPER, 1)
         prctl(_PR_SET_NAME, b"wt-supervisor")
         os.setsid()
@@ -294,7 +293,7 @@ def _forget_our_process(cpu: int | None) -> None:
 
 def _tie_to(supervisor_pid: int) -> None:
     # After the change of capabilities, which clears the signal at the parent's death.
-    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != supervisor_pid:
         os._exit(1)
 

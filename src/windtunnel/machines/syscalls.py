@@ -55,6 +55,10 @@ def syscall(number: int, *arguments: int | bytes | None) -> int:
     return result
 
 
+PR_SET_PDEATHSIG = 1
+"""For `prctl`: the signal that this process gets when its parent ends."""
+
+
 def prctl(option: int, *arguments: int | bytes) -> int:
     """Set or ask something of this process; unused arguments are zero, as new options demand."""
     padding = (0,) * (4 - len(arguments))

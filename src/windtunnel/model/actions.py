@@ -31,6 +31,7 @@ from windtunnel.model.schema import (
     StepPart,
     ValidatePart,
 )
+from windtunnel.model.shorten import shortened
 from windtunnel.model.units import duration_text
 from windtunnel.model.wiring import merge_impairment
 
@@ -218,8 +219,7 @@ def _step_names(names: list[str], parts: Sequence[StepPart]) -> list[str]:
 
 
 def _shortened(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= NAME_CHARACTERS_MAX else line[: NAME_CHARACTERS_MAX - 1] + "…"
+    return shortened(" ".join(text.split()), NAME_CHARACTERS_MAX)
 
 
 def free_name(stem: str, taken: Container[str], separator: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from windtunnel.model.event import Event
+from windtunnel.model.shorten import shortened
 
 _CHARACTERS_MAX = 140
 _NS_PER_SECOND = 1_000_000_000
@@ -19,12 +20,16 @@ def event_text(event: Event) -> str:
         Such as "12.500000000 s  r1  process-exit ospfd: status 0, outcome exited".
     """
     where = event.node or event.kernel or "-"
-    return f"{_time(event.time_ns)}  {where}  {event.kind} {_fields(event.fields)}".rstrip()
+    return (
+        f"{seconds_text(event.time_ns)} s  {where}  {event.kind} {_fields(event.fields)}".rstrip()
+    )
 
 
-def _time(time_ns: int) -> str:
-    sign, rest = ("-", -time_ns) if time_ns < 0 else ("", time_ns)
-    return f"{sign}{rest // _NS_PER_SECOND}.{rest % _NS_PER_SECOND:09d} s"
+def seconds_text(time_ns: int) -> str:
+    """Write a time in seconds, exactly: "12.500000000"."""
+    sign = "-" if time_ns < 0 else ""
+    seconds, rest = divmod(abs(time_ns), _NS_PER_SECOND)
+    return f"{sign}{seconds}.{rest:09d}"
 
 
 def _fields(fields: Mapping[str, Any]) -> str:
@@ -36,7 +41,7 @@ def _fields(fields: Mapping[str, Any]) -> str:
         if key not in ("process", "name", "link", "interface") and value not in ("", None)
     ]
     text = ": ".join(filter(None, [" ".join(head), ", ".join(rest)])).replace("\n", " ")
-    return text if len(text) <= _CHARACTERS_MAX else f"{text[: _CHARACTERS_MAX - 1]}…"
+    return shortened(text, _CHARACTERS_MAX)
 
 
 def _short(value: Any) -> str:

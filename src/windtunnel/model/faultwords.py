@@ -19,6 +19,7 @@ from windtunnel.model.fault import (
     ProcessFault,
     VolumeFault,
 )
+from windtunnel.model.shorten import shortened
 from windtunnel.model.units import DURATION_NS, duration_text, shift_text, size_text
 
 # So many characters of what a fault does go into its name.
@@ -66,9 +67,7 @@ def fault_name(fault: Fault) -> str:
     """Name a fault by what it does and when: "r1-r2 down at 30 s"."""
     target, what = fault_words(fault.action)
     text = f"{what} {target}" if isinstance(fault.action, Partition) else f"{target} {what}"
-    if len(text) > NAME_CHARACTERS_MAX:
-        text = f"{text[: NAME_CHARACTERS_MAX - 1]}…"
-    return f"{text} at {_time(fault.at_ns)}"
+    return f"{shortened(text, NAME_CHARACTERS_MAX)} at {_time(fault.at_ns)}"
 
 
 # Seconds with as many digits as there are, when no larger unit is whole.

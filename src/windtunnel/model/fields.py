@@ -24,10 +24,9 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from windtunnel.errors import LabFileError
-from windtunnel.model import units
+from windtunnel.model import tracepoints, units
 from windtunnel.model.clock import parse_clock
 from windtunnel.model.lab import COUNTERS_AT_END
-from windtunnel.model.tracepoints import parse_tracepoint
 
 JsonSchema = dict[str, Any]
 
@@ -167,8 +166,8 @@ Sampling = Annotated[
 ]
 Tracepoint = Annotated[
     str,
-    quantity(parse_tracepoint, "tracepoint"),
-    text_schema(r"^[a-z][a-z0-9_]*(:[a-z][a-z0-9_]*)?$", "tcp", "irq:irq_handler_entry"),
+    quantity(tracepoints.parse_tracepoint, "tracepoint"),
+    text_schema(tracepoints.PATTERN, "tcp", "irq:irq_handler_entry"),
 ]
 Shift = Annotated[
     int,

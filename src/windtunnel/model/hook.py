@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from windtunnel.model.shorten import shortened
+
 NAME_CHARACTERS_MAX = 50
 """A hook's text makes its name with at most so many characters."""
 
@@ -75,7 +77,7 @@ class LabHooks:
 def hook_name(text: str) -> str:
     """Name a hook by what it does: the beginning of its first line."""
     line = (text.strip().splitlines() or [""])[0]
-    return line if len(line) <= NAME_CHARACTERS_MAX else f"{line[: NAME_CHARACTERS_MAX - 1]}…"
+    return shortened(line, NAME_CHARACTERS_MAX)
 
 
 NO_HOOKS = LabHooks()

@@ -7,7 +7,8 @@ import re
 
 from windtunnel.errors import LabFileError
 
-_NAME = re.compile(r"[a-z][a-z0-9_]*(?::[a-z][a-z0-9_]*)?")
+PATTERN = r"^[a-z][a-z0-9_]*(:[a-z][a-z0-9_]*)?$"
+"""Of a name, for editors too."""
 
 
 def parse_tracepoint(text: str) -> str:
@@ -17,7 +18,7 @@ def parse_tracepoint(text: str) -> str:
         LabFileError: it cannot be one.
     """
     name = text.strip()
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(PATTERN, name):
         raise LabFileError(
             f"{text!r} names no tracepoints",
             hint="a system such as tcp, or one event such as irq:irq_handler_entry",

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from windtunnel.errors import HostError, UsageError
-from windtunnel.images.doctor import SYSTEM_FOLDERS
+from windtunnel.images.doctor import find_program
 from windtunnel.model.nearmiss import hint_for
 from windtunnel.providers.description import Description, read_description
 
@@ -19,9 +18,8 @@ OWN = ("windtunnel-provider.yaml", "windtunnel-provider.ini")
 """How a description in the tree itself is called."""
 
 _SUFFIXES = (".yaml", ".yml")
-_LAB = re.compile(
-    r"^(?:nodes|kinds)\s*:", re.MULTILINE
-)  # what no other YAML file begins a line with
+# What no other YAML file begins a line with.
+_LAB = re.compile(r"^(?:nodes|kinds)\s*:", re.MULTILINE)
 _LOOKED_AT_BYTES = 1 << 20
 
 
@@ -92,18 +90,17 @@ def choose_labs(labs: Sequence[str], wanted: str) -> list[str]:
 
 def missing_programs(needs: Sequence[str]) -> list[str]:
     """Say which programs this machine lacks."""
-    path = os.environ.get("PATH", os.defpath) + SYSTEM_FOLDERS
-    return [name for name in needs if shutil.which(name, path=path) is None]
+    return [name for name in needs if find_program(name) is None]
 
 
-def _files(tree: Path) -> Iterator[str]:
+def _files(tree: Path) -> list[str]:
     """All YAML files, hidden folders left out, sorted by path."""
     found = []
     for folder, folders, names in os.walk(tree):
         folders[:] = [name for name in folders if not name.startswith(".")]
         relative = PurePosixPath(os.path.relpath(folder, tree))
         found += [str(relative / name) for name in names if name.endswith(_SUFFIXES)]
-    return iter(sorted(set(found) - set(OWN)))
+    return sorted(set(found) - set(OWN))
 
 
 def _matches(path: str, pattern: str) -> bool:

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from windtunnel.errors import HostError, UsageError
+from windtunnel.images.cache import user_folder
 from windtunnel.model.nearmiss import hint_for
 from windtunnel.providers.description import Description, read_description, write_description
 
@@ -38,9 +38,7 @@ def providers_folder() -> Path:
         `$XDG_CONFIG_HOME/windtunnel/providers.d`; `~/.config` stands in where the
         variable is unset or not absolute (XDG Base Directory 0.8).
     """
-    base = os.environ.get("XDG_CONFIG_HOME", "")
-    root = Path(base) if base.startswith("/") else Path.home() / ".config"
-    return root / "windtunnel" / "providers.d"
+    return user_folder("XDG_CONFIG_HOME", ".config") / "providers.d"
 
 
 def list_providers() -> list[Provider]:

@@ -25,6 +25,7 @@ from typing import Any
 
 from windtunnel.errors import ProtocolError
 from windtunnel.model.event import Event
+from windtunnel.model.eventtext import seconds_text
 from windtunnel.store import contents, layout
 from windtunnel.store.contents import Place
 from windtunnel.store.lablog import first_log_difference, lab_log
@@ -419,9 +420,7 @@ def _json(value: Any) -> bytes:
 def _moment(time_ns: int | None, since: str = "") -> str:
     if time_ns is None:
         return ""
-    sign = "-" if time_ns < 0 else ""
-    seconds, rest = divmod(abs(time_ns), 1_000_000_000)
-    return f"{since}{sign}{seconds}.{rest:09d} s: "
+    return f"{since}{seconds_text(time_ns)} s: "
 
 
 def _side(text: str | None) -> str:

@@ -18,7 +18,7 @@ runs/<lab>/<number>/         0001, 0002 …
   console.log                the guest kernel's console
   grants.log                 the calendar's grants, "kind ns guest" a line; when asked for
   processes.json             the table of all processes
-  files/…                    captures and what else the lab leaves
+  files/…                    captures, a trace (trace.jsonl), and what else the lab leaves
   report.html                the page of the run, when somebody asked for it
   .store/                    tables made of all that, see `tables.parts`; may be removed
 """
@@ -52,6 +52,7 @@ CELL_LINES = "cells.jsonl"
 CELLS = "cells"
 HOOKS = "hooks"
 REPORT = "report.html"
+TRACE = "trace.jsonl"
 
 STDOUT_SUFFIX = ".stdout"
 STDERR_SUFFIX = ".stderr"

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from windtunnel.model.event import Event
 from windtunnel.model.eventtext import event_text
+from windtunnel.model.shorten import shortened
 from windtunnel.store.diff.events import EventDifference
 from windtunnel.store.diff.files import FileDifference
 from windtunnel.store.diff.runs import Pair, RunDifference
@@ -151,8 +152,7 @@ def _value(value: Any) -> str:
         return "-"
     if isinstance(value, Mapping):
         value = ", ".join(f"{key} {one}" for key, one in _plain(value))
-    text = str(value)
-    return text if len(text) <= _VALUE_CHARACTERS else f"{text[: _VALUE_CHARACTERS - 1]}…"
+    return shortened(str(value), _VALUE_CHARACTERS)
 
 
 def _plain(value: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -12,6 +12,7 @@ from windtunnel.model.faultwords import fault_words
 from windtunnel.model.impairment import Impairment
 from windtunnel.model.impairtext import buffer_text, loss_text
 from windtunnel.model.lab import Command, Endpoint, LabSpec, LinkChange, Step
+from windtunnel.model.shorten import shortened
 from windtunnel.model.units import duration_text, rate_text, share_text, size_text
 from windtunnel.ui import screen
 from windtunnel.ui.screen import Row, time_text
@@ -127,5 +128,4 @@ def impairment_text(impairment: Impairment) -> str:
 
 
 def _short(command: str) -> str:
-    line = " ".join(command.split())
-    return line if len(line) <= _COMMAND_COLUMNS_MAX else f"{line[: _COMMAND_COLUMNS_MAX - 1]}…"
+    return shortened(" ".join(command.split()), _COMMAND_COLUMNS_MAX)

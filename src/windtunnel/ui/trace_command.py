@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from windtunnel.errors import ExitStatus, UsageError
+from windtunnel.model.eventtext import seconds_text
 from windtunnel.ui.failures import say_on_stderr
 from windtunnel.ui.options import RUNS, RunArgument, RunsOption, examples
 
@@ -23,8 +24,6 @@ EPILOG = examples(
     "windtunnel trace ring/3 --event 'tcp_*' --event sched_switch",
     "windtunnel trace latest --task iperf3 --json | jq .kind | sort | uniq -c",
 )
-
-_NS_PER_SECOND = 1_000_000_000
 
 
 def trace(
@@ -52,10 +51,10 @@ def trace(
     from windtunnel.store.run_reader import find_run  # noqa: PLC0415 - slow to import
 
     path = find_run(run, runs)
+    names = event or ["*"]
     lost = 0
     for one in _events(path):
         lost += one.fields.get("lost_before", 0) != 0
-        names = event or ["*"]
         if (node and one.node != node) or not any(fnmatchcase(one.kind, name) for name in names):
             continue
         if fnmatchcase(str(one.fields["task"]), task):
@@ -66,17 +65,16 @@ def trace(
 
 
 def _events(run: Path) -> Iterator[Event]:
-    from windtunnel.engine.tracing import FILE  # noqa: PLC0415 - as above
-    from windtunnel.store import layout  # noqa: PLC0415
+    from windtunnel.store import layout  # noqa: PLC0415 - as above
     from windtunnel.store.layout import host_errors  # noqa: PLC0415
     from windtunnel.store.run_reader import parse_event  # noqa: PLC0415
 
-    file = run / layout.FILES / FILE
+    file = run / layout.FILES / layout.TRACE
     if not file.exists():
         raise UsageError(
             f"{run} has no trace", hint="a lab says what it wants traced: trace: [sched, tcp]"
         )
-    with host_errors(run, f"read {FILE}", hint=""), file.open("rb") as lines:
+    with host_errors(run, f"read {layout.TRACE}", hint=""), file.open("rb") as lines:
         for line in lines:
             if line.endswith(b"\n"):
                 yield parse_event(line)
@@ -86,10 +84,10 @@ def _line(event: Event) -> str:
     """As trace-cmd and the kernel write it, with the node before the task."""
     fields: dict[str, Any] = dict(event.fields)
     pid, task = fields.pop("common_pid"), fields.pop("task")
-    seconds, rest = divmod(event.time_ns, _NS_PER_SECOND)
     said = " ".join(f"{key}={_value(value)}" for key, value in sorted(fields.items()))
     who = f"{task}-{pid}"
-    return f"{seconds:6}.{rest:09d} {event.node or '-':<8} {who:>22}  {event.kind}: {said}".rstrip()
+    time = seconds_text(event.time_ns)
+    return f"{time:>16} {event.node or '-':<8} {who:>22}  {event.kind}: {said}".rstrip()
 
 
 def _value(value: Any) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from windtunnel.logs.printk import Line
 from windtunnel.logs.reading import read_log
+from windtunnel.model.shorten import shortened
 from windtunnel.store import contents, layout
 from windtunnel.store.contents import Place
 from windtunnel.store.kernel_log import consoles, lab_zero_ns
@@ -204,8 +205,7 @@ def _first_difference(
 def _text(line: bytes | None) -> str | None:
     if not line:
         return None
-    text = line.decode("utf-8", "replace").rstrip("\r\n")
-    return text if len(text) <= _TEXT_CHARACTERS else f"{text[: _TEXT_CHARACTERS - 1]}…"
+    return shortened(line.decode("utf-8", "replace").rstrip("\r\n"), _TEXT_CHARACTERS)
 
 
 def _log_lines(run: Path, path: Path | None) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from windtunnel.errors import HostError
+from windtunnel.model.shorten import shortened
 from windtunnel.store.tables import Rows, open_runs
 
 if TYPE_CHECKING:
@@ -109,7 +110,4 @@ def _write(sheet: Worksheet, row: int, column: int, value: Any) -> None:
     elif isinstance(value, (int, float)) and abs(value) <= _EXACT_MAX:
         sheet.write_number(row, column, value)
     else:
-        text = str(value)
-        if len(text) > CELL_CHARACTERS_MAX:
-            text = text[: CELL_CHARACTERS_MAX - 1] + "…"
-        sheet.write_string(row, column, text)
+        sheet.write_string(row, column, shortened(str(value), CELL_CHARACTERS_MAX))
