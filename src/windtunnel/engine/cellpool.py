@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Protocol, Self
 
 from windtunnel.engine.celltry import CellTry, run_try
-from windtunnel.engine.pool import Pool, Running
+from windtunnel.engine.pool import Pool
 
 _NOT_BEGUN_NS = -(1 << 63)
 
@@ -75,17 +75,15 @@ class CellPool(Protocol):
     A context manager: what still runs at its end is ended, and what it says is lost.
     """
 
-    @property
-    def running(self) -> list[Any]:
-        """What is being done, each a `Begun`, in the order in which it was begun."""
-        ...
+    running: list[Any]
+    """What is being done, each a `Begun`, in the order in which it was begun."""
 
     @property
     def has_room(self) -> bool:
         """Whether one more can be begun."""
         ...
 
-    def begin(self, key: InFlight, *, limit_host_s: float | None = None) -> None:
+    def try_cell(self, key: InFlight, *, limit_host_s: float | None = None) -> None:
         """Begin a try.
 
         Args:
@@ -119,40 +117,22 @@ class CellPool(Protocol):
     def __exit__(self, *_error: object) -> None: ...
 
 
-class LocalPool:
+class MakePool(Protocol):
+    """Makes a place."""
+
+    def __call__(self, jobs: int, *, end_host_s: float) -> CellPool:
+        """Make it.
+
+        Args:
+            jobs: how many tries at the same time.
+            end_host_s: how long one may take to end after it was told to.
+        """
+        ...
+
+
+class LocalPool(Pool[InFlight]):
     """Forks of this process."""
 
-    def __init__(self, jobs: int, end_host_s: float) -> None:
-        self._pool = Pool[InFlight](jobs, end_host_s=end_host_s)
-
-    @property
-    def running(self) -> list[Running[InFlight]]:
-        """What is being done."""
-        return self._pool.running
-
-    @property
-    def has_room(self) -> bool:
-        """Whether one more can be begun."""
-        return self._pool.has_room
-
-    def begin(self, key: InFlight, *, limit_host_s: float | None = None) -> None:
+    def try_cell(self, key: InFlight, *, limit_host_s: float | None = None) -> None:
         """Begin a try in a fork."""
-        self._pool.begin(key, partial(run_try, key.what), limit_host_s=limit_host_s)
-
-    def wait(self) -> list[Running[InFlight]]:
-        """Wait until something has ended, or a short while."""
-        return self._pool.wait()
-
-    def result(self, one: Running[InFlight]) -> Any:
-        """Take what a try came to."""
-        return self._pool.result(one)
-
-    def stop(self, unwanted: list[Running[InFlight]]) -> None:
-        """End some, in good order if that does not take long."""
-        self._pool.stop(unwanted)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._pool.__exit__(*error)
+        self.begin(key, partial(run_try, key.what), limit_host_s=limit_host_s)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from windtunnel.engine.cellpool import CellPool, LocalPool
+from windtunnel.engine.cellpool import CellPool, LocalPool, MakePool
 from windtunnel.engine.cells import LabCell, LabCells, read_cells
 from windtunnel.engine.child import wait_for
 from windtunnel.engine.hooks import check_hooks, host_hooks
@@ -355,13 +355,16 @@ def _runner_request(prepared: Prepared) -> RunnerRequest:
     )
 
 
-def _pool(request: LabRequest) -> Callable[[int, float], CellPool]:
+def _pool(request: LabRequest) -> MakePool:
     if request.engine == LOCAL:
         return LocalPool
     from windtunnel.engine.raypool import RayPool  # noqa: PLC0415 - optional
 
-    address = request.engine.partition(":")[2]
-    return lambda jobs, _end_host_s: RayPool(address, jobs)
+    def on_cluster(jobs: int, *, end_host_s: float) -> CellPool:
+        del end_host_s  # whoever runs a try there ends it
+        return RayPool(request.engine.partition(":")[2], jobs)
+
+    return on_cluster
 
 
 def _state(summary: Summary, error: KeyboardInterrupt | WindtunnelError | None) -> str:

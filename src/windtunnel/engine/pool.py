@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from windtunnel.engine.child import END_HOST_S, Child, wait_for
 from windtunnel.engine.hostclock import monotonic_host_s
@@ -131,7 +131,7 @@ class Pool(Generic[Key]):
                 one.child.reap()
                 ending.remove(one)
 
-    def __enter__(self) -> Pool[Key]:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:

@@ -82,13 +82,10 @@ class RayPool:
         self._folder = tempfile.mkdtemp(prefix="ray-")  # short: sockets are in it
         try:
             self._ray = _connected(address, self._folder)
+            processors = _processors(self._ray)
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
-        processors = int(self._ray.cluster_resources().get("CPU", 0))
-        if processors < 1:
-            self._ray.shutdown()
-            raise HostError("the Ray cluster has no processors", hint="ray status shows its nodes")
         self.running: list[RemoteTry] = []
         self._jobs = jobs or processors
         self._bundles: dict[str, tuple[str, list[Any]]] = {}
@@ -100,7 +97,7 @@ class RayPool:
         """Whether one more can be begun."""
         return len(self.running) < self._jobs
 
-    def begin(self, key: InFlight, *, limit_host_s: float | None = None) -> None:
+    def try_cell(self, key: InFlight, *, limit_host_s: float | None = None) -> None:
         """Send a try to the cluster, and before the first one what every machine needs."""
         if not self._bundles:
             self._ship("code", code_bundle())
@@ -245,6 +242,19 @@ def _connected(address: str, folder: str) -> ModuleType:
             f"{ray.__version__}",
         ) from error
     return ray
+
+
+def _processors(ray: ModuleType) -> int:
+    """How many processors a cluster has.
+
+    Raises:
+        HostError: it has none; we have left it then.
+    """
+    found = int(ray.cluster_resources().get("CPU", 0))
+    if found < 1:
+        ray.shutdown()
+        raise HostError("the Ray cluster has no processors", hint="ray status shows its nodes")
+    return found
 
 
 def _require_answer(address: str) -> None:

@@ -93,8 +93,8 @@ def _unpacked(
 
 def _run(folder: Path, shipped: Path, places: dict[str, Path]) -> tuple[int, str]:
     """Run the job in a process of its own, which ends when this one does."""
-    command = [sys.executable, "-m", "windtunnel.engine.remotetry", str(folder), str(shipped)]
-    command.append(str(os.getpid()))  # it ends when this one does
+    words = [str(folder), str(shipped), str(os.getpid())]
+    command = [sys.executable, "-m", "windtunnel.engine.remotetry", *words]
     environment = os.environ | {
         "PYTHONPATH": str(places["code"]),
         "XDG_CACHE_HOME": str(places["agent"]),

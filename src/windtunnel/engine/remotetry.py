@@ -14,6 +14,7 @@ import pickle
 import signal
 import sys
 import tarfile
+import traceback
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ from typing import Any
 from windtunnel.engine.cells import LabCell
 from windtunnel.engine.celltry import CellTry, run_try
 from windtunnel.engine.hooks import HookContext
+from windtunnel.engine.session import kernel_paths
 from windtunnel.engine.world import WorldOptions
-from windtunnel.errors import ExitStatus, InternalError
+from windtunnel.errors import ExitStatus
 from windtunnel.machines.syscalls import PR_SET_PDEATHSIG, prctl
 from windtunnel.model.lab import LabSpec
 from windtunnel.store import layout
@@ -84,9 +86,6 @@ def run_job(folder: Path, shipped: Path) -> None:
         replay=job.replay,
     )
     told = run_try(what)
-    told["result"]["repeat"] = told["result"]["repeat"] and job.replay
-    if not path.exists():
-        told["result"]["repeat"] = job.repeat
     _as_sent(path, job)
     with tarfile.open(folder / RUN, "w") as tar:
         if path.exists():
@@ -114,13 +113,7 @@ def _as_sent(path: Path, job: RemoteJob) -> None:
     if manifest.exists():
         values = json.loads(manifest.read_text())
         values["options"]["directory"] = job.directory
-        own = job.options
-        values["host"] |= {
-            "kernel_path": str(own.kernel.path),
-            "node_kernel_paths": {
-                node: str(kernel.path) for node, kernel in own.node_kernels.items()
-            },
-        }  # a replay begins with the sender's
+        values["host"] |= kernel_paths(job.options)  # a replay begins with the sender's
         manifest.write_bytes(layout.json_bytes(values))
 
 
@@ -132,8 +125,8 @@ def main() -> None:
         sys.exit(ExitStatus.INTERRUPTED)
     try:
         run_job(folder, shipped)
-    except InternalError as error:
-        (folder / RESULT).write_text(json.dumps({"bug": str(error)}))
+    except Exception:  # noqa: BLE001 - whatever it is: its sender is to tell of it, as of its own
+        (folder / RESULT).write_text(json.dumps({"bug": traceback.format_exc()}))
 
 
 if __name__ == "__main__":

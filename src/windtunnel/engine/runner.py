@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from windtunnel.engine.cellpool import Beat, Begun, CellPool, InFlight, LocalPool
+from windtunnel.engine.cellpool import Beat, Begun, CellPool, InFlight, LocalPool, MakePool
 from windtunnel.engine.cells import LabCell
 from windtunnel.engine.celltry import CellTry
 from windtunnel.engine.child import END_HOST_S, ChildLostError
@@ -66,8 +66,7 @@ class RunnerRequest:
         hooks: whether hooks on the host are run.
         repeat: gives the command that runs a cell again.
         attempts: of cells that have been tried before, the number of their next try.
-        pool: makes the place where tries are executed, for so many at the same time
-            that may take so many host seconds to end.
+        pool: makes the place where tries are executed.
         lost_retries: how often a try is repeated because its place was lost; counted
             and shown like any other try.
     """
@@ -83,7 +82,7 @@ class RunnerRequest:
     fail_fast: bool = False
     hooks: bool = False
     attempts: Mapping[int, int] | None = None
-    pool: Callable[[int, float], CellPool] = LocalPool
+    pool: MakePool = LocalPool
     lost_retries: int = 0
 
 
@@ -123,7 +122,7 @@ class _Runner:
 
     def run(self, context: HookContext) -> None:
         limit_s = END_HOST_S if not self._request.hooks else CLEAN_HOST_S
-        with self._request.pool(self._request.jobs, limit_s) as pool:
+        with self._request.pool(self._request.jobs, end_host_s=limit_s) as pool:
             try:
                 self._run(pool, context)
             except BaseException:
@@ -171,7 +170,7 @@ class _Runner:
             repeat=request.repeat(cell),
         )
         limit_s = request.first.limits.host_s
-        pool.begin(InFlight(what, beat), limit_host_s=limit_s)
+        pool.try_cell(InFlight(what, beat), limit_host_s=limit_s)
 
     def _end(self, pool: CellPool, one: Begun) -> None:
         what = one.key.what

@@ -284,7 +284,7 @@ def _manifest(request: SessionRequest) -> dict[str, Any]:
         "repeat": request.repeat,
         "driver": request.driver,
         "options": _options(request.options),
-        "host": _kernel_paths(request.options),
+        "host": kernel_paths(request.options),
     }
 
 
@@ -299,7 +299,8 @@ def _options(options: WorldOptions) -> dict[str, Any]:
     }
 
 
-def _kernel_paths(options: WorldOptions) -> dict[str, Any]:
+def kernel_paths(options: WorldOptions) -> dict[str, Any]:
+    """Say where the kernels of a run are on this machine, as its manifest has it."""
     return {
         "kernel_path": str(options.kernel.path),
         "node_kernel_paths": {
@@ -313,7 +314,7 @@ def _host_facts(options: WorldOptions) -> dict[str, Any]:
     return {
         "cpu_model": _cpu_model(),
         "system": platform.platform(),
-        **_kernel_paths(options),
+        **kernel_paths(options),
     }
 
 
