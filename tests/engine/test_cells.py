@@ -597,3 +597,12 @@ def test_rules_that_overlap_on_many_axes_are_counted_as_names_are(lab):
     assert cells.named(cells.cell(5 * 10**11).name) == cells.cell(5 * 10**11)
     [doubt] = cells.doubts()
     assert "excludes nothing" in doubt.message
+
+
+def test_a_lab_for_many_seeds_is_read_once_and_keeps_its_dollars_without_parameters(tmp_path):
+    path = tmp_path / "lab.yaml"
+    path.write_text("name: one\nnodes: {a: {run: [{cmd: 'echo ${x}'}]}}\n")
+    lab_of = read_labs(path, cell="one", stop_ns=7)
+    path.unlink()
+    assert [(lab_of(seed).seed, lab_of(seed).stop_ns) for seed in (1, 2)] == [(1, 7), (2, 7)]
+    assert lab_of(1).processes[0].command == "echo ${x}"

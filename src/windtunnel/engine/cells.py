@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -255,7 +255,13 @@ def read_cells(
         UsageError: a filter is wrong, or the lab has no parameters to filter.
         HostError: a file cannot be read.
     """
-    file = LabFile(path)
+    return _read_cells(LabFile(path), only, no, overrides=(seed, stop_ns))
+
+
+def _read_cells(
+    file: LabFile, only: Sequence[str], no: Sequence[str], *, overrides: _Overrides
+) -> LabCells:
+    path = file.path
     document = parse_yaml(file.text, file=str(path))
     params = read_params(document)
     root = document.root.value
@@ -286,7 +292,7 @@ def read_cells(
         lab=lab,
         matrix_files=matrix_files,
         has_params=not isinstance(space, LoneSpace),
-        overrides=(seed, stop_ns),
+        overrides=overrides,
     )
 
 
@@ -305,9 +311,11 @@ def read_labs(path: Path, *, cell: str | None, stop_ns: int | None) -> Callable[
         LabFileErrors, LabFileError, UsageError, HostError: see `read_cells`.
     """
     file = LabFile(path)
-    if cell is None:
-        return lambda seed: file.spec(seed=seed, stop_ns=stop_ns)
-    params = read_cells(path).find(cell).params
+    params: Mapping[str, str] | None = None
+    if cell is not None:
+        cells = _read_cells(file, (), (), overrides=(None, stop_ns))
+        found = cells.find(cell)
+        params = found.params if cells.has_params else None
     return lambda seed: file.spec(seed=seed, stop_ns=stop_ns, params=params)
 
 

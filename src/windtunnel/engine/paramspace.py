@@ -30,7 +30,7 @@ from windtunnel.matrix.syntax import (
 )
 from windtunnel.matrix.warn import Doubt
 from windtunnel.model.nearmiss import hint_for
-from windtunnel.model.params import ParamAxis, ParamRule, Params
+from windtunnel.model.params import ParamAxis, Params
 
 _MEANT_SHOWN = 3  # of several cells that a part of a name may mean
 
@@ -63,8 +63,8 @@ class ParamSpace:
         self._boxes = Boxes(
             [len(axis.values) for axis in self._axes],
             [
-                self._box(one)
-                for one in (*map(pattern_of, self._exclude), *self._patterns_dropped())
+                *(self._box(pattern_of(rule)) for rule in self._exclude),
+                *(self._box(pattern) for _, pattern in self._dropped),
             ],
             self._allowed(pattern for _, pattern in self._kept),
         )
@@ -82,19 +82,14 @@ class ParamSpace:
     def at(self, position: int) -> LabCell:
         """The cell at a position among those that the filters leave."""
         if position < self._product_count:
-            numbers = self._boxes.at(position)
-            return self._cell(
-                tuple(
-                    axis.values[number].label
-                    for axis, number in zip(self._axes, numbers, strict=True)
-                )
-            )
+            return self._cell(self._labels(self._boxes.at(position)))
         return self._besides(position - self._product_count)
 
     def cells(self) -> Iterator[LabCell]:
         """All of them, one at a time."""
         for variant in self._matrix.variants():
-            yield self._cell(self._labels(variant.params))
+            numbers = (int(variant.params[f"a{at}"]) for at in range(len(self._axes)))
+            yield self._cell(self._labels(numbers))
         yield from map(self._besides, range(len(self._included)))
 
     def named(self, name: str) -> LabCell:
@@ -189,14 +184,7 @@ class ParamSpace:
     def cover(self, strength: int, seed: int) -> list[LabCell]:
         """Few cells that hold each combination of so many values; all that are included."""
         rows = cover_space(self._matrix.cells(), strength, seed=seed)
-        found = [
-            self._cell(
-                tuple(
-                    axis.values[number].label for axis, number in zip(self._axes, row, strict=True)
-                )
-            )
-            for row in rows
-        ]
+        found = [self._cell(self._labels(row)) for row in rows]
         found += map(self._besides, range(len(self._included)))
         return sorted(found, key=lambda cell: cell.index)
 
@@ -266,23 +254,19 @@ class ParamSpace:
                 found |= axis.values[numbers[label]].keys
         return found
 
-    def _labels(self, params: dict[str, str]) -> Labels:
+    def _labels(self, numbers: Iterable[int]) -> Labels:
         return tuple(
-            axis.values[int(params[f"a{number}"])].label for number, axis in enumerate(self._axes)
+            axis.values[number].label for axis, number in zip(self._axes, numbers, strict=True)
         )
 
     # ---- the product as a matrix ----
 
     def _statements(self) -> list[Statement]:
         """The axes without what is excluded."""
-        return [*self._blocks(), *(self._excluding(rule) for rule in self._exclude)]
-
-    def _blocks(self) -> list[Statement]:
         # The block that comes last is the outermost loop.
-        return [_block(number, axis) for number, axis in reversed(list(enumerate(self._axes)))]
-
-    def _excluding(self, rule: ParamRule) -> Statement:
-        return self._no("exclude", pattern_of(rule), rule.where)
+        blocks = [_block(number, axis) for number, axis in reversed(list(enumerate(self._axes)))]
+        excluded = (self._no("exclude", pattern_of(rule), rule.where) for rule in self._exclude)
+        return [*blocks, *excluded]
 
     def _filters(self) -> Iterator[Statement]:
         for text, pattern in self._kept:
@@ -317,9 +301,6 @@ class ParamSpace:
         return found
 
     # ---- the product as a grid with boxes cut out ----
-
-    def _patterns_dropped(self) -> Iterator[Pattern]:
-        return (pattern for _, pattern in self._dropped)
 
     def _box(self, pattern: Pattern) -> dict[int, set[int]]:
         """A pattern as numbers of axes and values; of the product alone."""

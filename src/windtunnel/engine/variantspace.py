@@ -61,7 +61,7 @@ class VariantSpace:
     def cells(self) -> Iterator[LabCell]:
         """All of them, one at a time."""
         for walk, variant in zip(self._kept_walks.all(), self._kept.variants(), strict=True):
-            yield self._made(walk, variant)
+            yield self._made(walk, self._index(walk), variant)
 
     def named(self, name: str) -> LabCell:
         """The cell with a name: its labels, and "#" and its index where several have the same.
@@ -182,13 +182,15 @@ class VariantSpace:
         return [f"{removal.text!r}, {removal.where}" for removal in removed]
 
     def _cell(self, walk: Walk) -> LabCell:
-        position = self._walks.position(walk)
-        assert position is not None, "what more filters leave is there with fewer"
-        return self._made(walk, self._whole.variant(position))
+        index = self._index(walk)
+        return self._made(walk, index, self._whole.variant(index))
 
-    def _made(self, walk: Walk, variant: MatrixVariant) -> LabCell:
+    def _index(self, walk: Walk) -> int:
         index = self._walks.position(walk)
-        assert index is not None, "as above"
+        assert index is not None, "what more filters leave is there with fewer"
+        return index
+
+    def _made(self, walk: Walk, index: int, variant: MatrixVariant) -> LabCell:
         name = _cell_name(variant)
         if self._walks.same_name(walk) > 1:
             name = f"{name}#{index}"

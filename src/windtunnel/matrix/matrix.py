@@ -251,9 +251,8 @@ class Matrix:
         matrix = self
         if not self._plan.joins:
             self.explain(name)
-            runs = tuple((Label(one),) for one in bare(name))
-            only = Only(Filter((runs,), name), negative=False, where=Where("<name>"))
-            matrix = Matrix((*self._statements, only), **self._options) if runs else self
+            labels = bare(name)
+            matrix = self.having(labels) if labels else self
         for one in matrix.variants():
             if name in (one.name, one.short_name):
                 yield one
