@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from windtunnel.engine.cells import MISTAKES_TOLD_MAX, read_cells
+from windtunnel.engine.cells import MISTAKES_TOLD_MAX, read_cells, read_labs
 from windtunnel.errors import LabFileError, LabFileErrors, MatrixFileError, UsageError
 
 LAB = """\

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from heapq import merge
 
 from windtunnel.engine.node import PRIVATE, Node
@@ -175,12 +176,9 @@ class Tracing:
         zero_ns = self._zero_ns()
         streams = [self._read(kernel, zero_ns) for kernel in self._kernels]
         for number, event in enumerate(merge(*streams, key=lambda event: event.time_ns)):
-            line = Event(
-                event.time_ns, number, event.kind, event.node, event.fields, event.kernel, "trace"
-            )
-            write(f"{line.to_line()}\n".encode())
+            write(f"{replace(event, sequence=number).to_line()}\n".encode())
 
     def _read(self, kernel: KernelTrace, zero_ns: int) -> list[Event]:
         """What one kernel has traced, in its order."""
-        found = [kernel.event(one, zero_ns) for one in list(kernel.end())]
+        found = (kernel.event(one, zero_ns) for one in kernel.end())
         return [one for one in found if one is not None]

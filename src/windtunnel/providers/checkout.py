@@ -49,7 +49,7 @@ class Tree:
 
 def is_folder(provider: Provider) -> bool:
     """Whether a provider is a folder that is used as it is: no commit of it is asked for."""
-    return not provider.description.ref and _path(provider.description.uri).is_dir()
+    return not provider.description.ref and local_path(provider.description.uri).is_dir()
 
 
 def find_tree(provider: Provider) -> Tree:
@@ -59,7 +59,7 @@ def find_tree(provider: Provider) -> Tree:
         UsageError: nobody has fetched them.
     """
     if is_folder(provider):
-        return _folder(_path(provider.description.uri))
+        return _folder(local_path(provider.description.uri))
     place = _place(provider)
     try:
         commit = (place / _CURRENT).read_text().strip()
@@ -109,7 +109,7 @@ def remove_trees(provider: Provider) -> None:
 
 def _clone(provider: Provider, place: Path, progress: Callable[[str], None]) -> Tree:
     description = provider.description
-    local = _path(description.uri)
+    local = local_path(description.uri)
     uri = str(local) if local.exists() else description.uri
     with tempfile.TemporaryDirectory(prefix=".new-", dir=place, ignore_cleanup_errors=True) as name:
         new = Path(name) / "tree"
@@ -182,5 +182,6 @@ def _place(provider: Provider) -> Path:
     return cache_folder("providers", f"{provider.name}-{source}")
 
 
-def _path(uri: str) -> Path:
+def local_path(uri: str) -> Path:
+    """Give the path that a URI is, if it is one of this machine; nothing need be there."""
     return Path(uri.removeprefix("file://")).expanduser()

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -262,7 +262,7 @@ def _log_difference(a: Path, b: Path) -> Difference | None:
     line = left or right
     assert line is not None, "one of them has a line that the other has not"
     time_ns = min(one.time_ns for one in found if one is not None)
-    events = sum(1 for event in _common_events(a, None) if event.time_ns < time_ns)
+    earlier = takewhile(lambda event: event.time_ns < time_ns, _common_events(a, None))
     return Difference(
         file=line.file,
         key="",
@@ -273,7 +273,7 @@ def _log_difference(a: Path, b: Path) -> Difference | None:
         time_ns=time_ns,
         exact=True,
         node="",
-        before=_events_before(a, events),
+        before=tuple(deque(earlier, maxlen=EVENTS_BEFORE)),
     )
 
 

@@ -23,6 +23,33 @@ _MICROS_PER_SECOND = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
+class LabTime:
+    """When a lab ran, by the clock of its kernels.
+
+    Attributes:
+        zero_ns: the kernel's time at lab time zero.
+        end_ns: lab time of its end; None when it has none.
+    """
+
+    zero_ns: int
+    end_ns: int | None
+
+    def of(self, micros: int) -> int:
+        """Lab time, in nanoseconds, of a kernel's time in microseconds."""
+        return micros * _NS_PER_MICRO - self.zero_ns
+
+    def is_over(self, time_ns: int) -> bool:
+        """Whether the lab had ended then."""
+        return self.end_ns is not None and time_ns >= self.end_ns
+
+
+def lab_time(run: Path) -> LabTime:
+    """Read when a run's lab ran."""
+    end_ns = RunReader(run).manifest.get("end_ns")
+    return LabTime(lab_zero_ns(run), end_ns if isinstance(end_ns, int) else None)
+
+
+@dataclass(frozen=True, slots=True)
 class LogLine:
     """One line of a console.
 
@@ -45,13 +72,12 @@ def lab_log(run: Path) -> Iterator[LogLine]:
     Raises:
         HostError: a console cannot be read.
     """
-    zero_ns = lab_zero_ns(run)
-    end_ns = RunReader(run).manifest.get("end_ns")
+    time = lab_time(run)
     for console in consoles(run):
-        yield from _lines(run, console, zero_ns, end_ns if isinstance(end_ns, int) else None)
+        yield from _lines(run, console, time)
 
 
-def _lines(run: Path, console: Console, zero_ns: int, end_ns: int | None) -> Iterator[LogLine]:
+def _lines(run: Path, console: Console, time: LabTime) -> Iterator[LogLine]:
     """The lines of one console; one without a time belongs to the line before it."""
     time_ns = -1
     path = console.path
@@ -59,11 +85,10 @@ def _lines(run: Path, console: Console, zero_ns: int, end_ns: int | None) -> Ite
         for number, line in enumerate(file, 1):
             stamp = _STAMP.match(line)
             if stamp:
-                micros = int(stamp[1]) * _MICROS_PER_SECOND + int(stamp[2])
-                time_ns = micros * _NS_PER_MICRO - zero_ns
+                time_ns = time.of(int(stamp[1]) * _MICROS_PER_SECOND + int(stamp[2]))
             if time_ns < 0 or not line.endswith(b"\n"):
                 continue
-            if end_ns is not None and time_ns >= end_ns:
+            if time.is_over(time_ns):
                 return
             text = without_addresses(line.decode("utf-8", "backslashreplace"))
             yield LogLine(path.name, number, time_ns, text.rstrip("\r\n"))

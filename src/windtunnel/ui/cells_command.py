@@ -125,7 +125,7 @@ def _say(request: CellsRequest, prepared: Prepared, result: LabResult) -> int:
         print_failures(result.path, result.summary)
         first = next((one for one in result.summary.failures if one.run), None)
         if first is not None and first.state in _COMPARED:
-            print_against_good(result.path / first.run, result.path)
+            print_against_good(result.path / first.run)
         print_end(result.path, result.summary, state=result.state, planned=result.planned)
     left = result.planned - result.summary.cells
     if left and not request.json:

@@ -85,19 +85,14 @@ def diff(
     return ExitStatus.PASSED if found.equal else ExitStatus.FAILED
 
 
-def print_against_good(failed: Path, results: Path | None = None) -> None:
-    """Say where a failed run parts from the nearest that passed; nothing if there is none.
-
-    Args:
-        failed: the folder of the run.
-        results: of its cells, when it is one of them.
-    """
+def print_against_good(failed: Path) -> None:
+    """Say where a failed run, or cell, parts from the nearest that passed, if there is one."""
     from windtunnel.store.diff.runs import begin_of_difference  # noqa: PLC0415
     from windtunnel.ui import diff_report, screen  # noqa: PLC0415
     from windtunnel.ui.report import short  # noqa: PLC0415
 
     try:
-        good = _good(failed, results)
+        good = _good(failed)
         if good is None:
             return
         changed, events = begin_of_difference(good, failed, context=3)
@@ -126,7 +121,7 @@ def _both(run: str, other: str | None, runs: Path) -> tuple[Path, Path]:
             )
     if second is not None:
         return first, second
-    good = _good(first, _results_of(first))
+    good = _good(first)
     if good is None:
         raise UsageError(
             f"there is no run that passed to compare {first} with", hint="name the other one"
@@ -157,9 +152,11 @@ def _results_of(run: Path) -> Path | None:
     return results if is_results(results) else None
 
 
-def _good(run: Path, results: Path | None) -> Path | None:
+def _good(run: Path) -> Path | None:
+    """The nearest run that passed: of a cell among its own results."""
     from windtunnel.store.diff.counterpart import last_passing, nearest_passing  # noqa: PLC0415
 
+    results = _results_of(run)
     if results is None:
         return last_passing(run)
     cell = _cell(results, run)

@@ -69,12 +69,11 @@ def print_difference(a: Path, b: Path, found: RunDifference) -> None:
     _print_pairs(console, "counters at the end", found.counters)
     if found.files:
         rows = [(one.name, _place(one)) for one in found.files]
-        _print_rows(console, "files", ("file", "first difference"), rows)
+        _print_rows(console, ("file", "first difference"), rows)
         for one in found.files:
             if one.line is not None:
                 console.print(f"  {one.name}, line {one.line}")
-                console.print(Text(f"    a  {'(ended)' if one.a is None else one.a}", "green"))
-                console.print(Text(f"    b  {'(ended)' if one.b is None else one.b}", "red"))
+                _print_sides(console, one.a, one.b)
     if found.equal:
         console.print("nothing that was compared differs")
 
@@ -111,9 +110,14 @@ def _print_outputs(console: Console, found: RunDifference) -> None:
     console.print("\noutputs", style="bold")
     for one in found.outputs[:_ROWS_MAX]:
         console.print(f"  {one.node}: {one.process}, {one.stream}, line {one.line}")
-        console.print(Text(f"    a  {'(ended)' if one.a is None else one.a}", "green"))
-        console.print(Text(f"    b  {'(ended)' if one.b is None else one.b}", "red"))
+        _print_sides(console, one.a, one.b)
     _print_more(console, len(found.outputs))
+
+
+def _print_sides(console: Console, a: str | None, b: str | None) -> None:
+    """Print a line of either run; None: there the file has ended."""
+    console.print(Text(f"    a  {'(ended)' if a is None else a}", "green"))
+    console.print(Text(f"    b  {'(ended)' if b is None else b}", "red"))
 
 
 def _print_logs(console: Console, found: RunDifference) -> None:
@@ -130,13 +134,10 @@ def _print_logs(console: Console, found: RunDifference) -> None:
 def _print_pairs(console: Console, title: str, pairs: Sequence[Pair]) -> None:
     if pairs:
         rows = [(one.name, _value(one.a), _value(one.b)) for one in pairs]
-        _print_rows(console, title, (title, "a", "b"), rows)
+        _print_rows(console, (title, "a", "b"), rows)
 
 
-def _print_rows(
-    console: Console, title: str, head: Sequence[str], rows: Sequence[Sequence[str]]
-) -> None:
-    del title
+def _print_rows(console: Console, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     console.print()
     screen.print_table(list(head), [screen.Row(tuple(row)) for row in rows[:_ROWS_MAX]])
     _print_more(console, len(rows))

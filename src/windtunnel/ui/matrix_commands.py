@@ -170,7 +170,7 @@ def show(
     if matrix_lab.is_lab(file):
         options = {"--defaults": defaults, "--expand": expand, "--strict": strict}
         matrix_lab.refuse_options(file, options)
-        cell = matrix_lab.find(matrix_lab.cells_of(file, only, no), variant)
+        cell = matrix_lab.cells_of(file, only, no).find(variant)
         if json:
             _print_json_list(iter([matrix_lab.document(cell)]))
         else:

@@ -87,15 +87,6 @@ def document(cell: LabCell) -> dict[str, Any]:
     return {"number": cell.index, "name": cell.name, "params": dict(cell.params)}
 
 
-def find(cells: LabCells, name: str) -> LabCell:
-    """The cell with a name or a number.
-
-    Raises:
-        UsageError: there is none; it says which rule or filter has dropped it.
-    """
-    return cells.find(name)
-
-
 def write_cell(cell: LabCell, write: Callable[[str], Any] = sys.stdout.write) -> None:
     """Write a cell and its parameters for people."""
     write(f"{cell.name} (number {cell.index})\n")

@@ -109,12 +109,12 @@ def add(
     and which programs they need.
     """  # fmt: skip
     # Imported here, as below, so that other commands do not wait for it.
-    from windtunnel.providers.checkout import is_folder  # noqa: PLC0415
+    from windtunnel.providers.checkout import is_folder, local_path  # noqa: PLC0415
     from windtunnel.providers.description import Description  # noqa: PLC0415
     from windtunnel.providers.registry import add_provider  # noqa: PLC0415
     from windtunnel.ui import screen  # noqa: PLC0415
 
-    folder = Path(uri.removeprefix("file://")).expanduser()
+    folder = local_path(uri)
     if folder.is_dir():
         uri = str(folder.absolute())
     elif ":" not in uri:

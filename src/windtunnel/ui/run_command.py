@@ -133,27 +133,26 @@ EngineOption = Annotated[
 class _Asked:
     """What the command line says that is about cells."""
 
-    only: tuple[str, ...]
-    no: tuple[str, ...]
-    shard: str | None
-    cover: int | None
-    sample: int | None
-    rerun_failed: bool
-    resume: bool
-    results: str | None
-    fail_fast: bool
-    retries: int
-    cell_timeout: str | None
-    cell_timeout_host: float | None
-    hooks: bool | None
+    only: tuple[str, ...] = ()
+    no: tuple[str, ...] = ()
+    shard: str | None = None
+    cover: int | None = None
+    sample: int | None = None
+    rerun_failed: bool = False
+    resume: bool = False
+    results: str | None = None
+    fail_fast: bool = False
+    retries: int = 0
+    cell_timeout: str | None = None
+    cell_timeout_host: float | None = None
+    hooks: bool | None = None
     reports: tuple[tuple[ResultsFormat, Path], ...] = ()
     engine: str = "local"
 
     @property
     def anything(self) -> bool:
         """Whether it can only be meant for cells."""
-        nothing = _Asked((), (), None, None, None, False, False, None, False, 0, None, None, None)
-        return self != nothing
+        return self != _Asked()
 
 
 def run(

@@ -13,8 +13,8 @@ from windtunnel.logs.reading import read_log
 from windtunnel.model.shorten import shortened
 from windtunnel.store import contents, layout
 from windtunnel.store.contents import Place
-from windtunnel.store.kernel_log import consoles, lab_zero_ns
-from windtunnel.store.lablog import without_addresses
+from windtunnel.store.kernel_log import consoles
+from windtunnel.store.lablog import lab_time, without_addresses
 from windtunnel.store.layout import host_errors
 from windtunnel.store.run_reader import RunReader
 
@@ -23,7 +23,6 @@ LINES_SHOWN_MAX = 10
 
 _OF_OTHERS = (f"{layout.NODES}/", "console-", "lab-source")
 _TEXT_CHARACTERS = 200
-_NS_PER_MICRO = 1_000
 _PIECE_BYTES = 1 << 20
 _NEAR_BYTES = 200
 _LINES_OF_EVENTS = ".jsonl"
@@ -215,15 +214,14 @@ def _log_lines(run: Path, path: Path | None) -> list[str]:
     """
     if path is None:
         return []
-    zero_ns = lab_zero_ns(run)
-    end_ns = RunReader(run).manifest.get("end_ns")
+    time = lab_time(run)
     with host_errors(run, f"read {path.name}", hint=""), path.open("rb") as file:
         log = read_log(iter(lambda: file.read(_PIECE_BYTES), b""))
     found = []
     for entry in log.entries:
         if isinstance(entry, Line) and entry.first_micros is not None:
-            time_ns = entry.first_micros * _NS_PER_MICRO - zero_ns
-            if time_ns >= 0 and not (isinstance(end_ns, int) and time_ns >= end_ns):
+            time_ns = time.of(entry.first_micros)
+            if time_ns >= 0 and not time.is_over(time_ns):
                 found.append(without_addresses(entry.text))
     return found
 
