@@ -110,7 +110,7 @@ $(DOCS): requirements-docs.txt $(RUNTIME)
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
         --no-emit-index-url --custom-compile-command "make requirements" pyproject.toml
 requirements: ## pin what pyproject.toml asks for (needs uv; UPGRADE=--upgrade for newer ones)
-	$(LOCK) $(UPGRADE) --extra xlsx --group build --output-file requirements.txt
+	$(LOCK) $(UPGRADE) --extra inspect --extra xlsx --group build --output-file requirements.txt
 	$(LOCK) $(UPGRADE) --all-extras --group dev --constraints requirements.txt --output-file requirements-dev.txt
 	$(LOCK) $(UPGRADE) --group docs --constraints requirements-dev.txt --output-file requirements-docs.txt
 

@@ -134,9 +134,15 @@ def test_a_program_that_is_not_there_is_the_hosts_error(scratch: Path) -> None:
 
 
 def test_no_descriptor_of_ours_leaks_from_a_launch(scratch: Path) -> None:
-    start(["/bin/true"], scratch).wait()
+    def run_and_close() -> None:
+        guest = start(["/bin/true"], scratch)
+        guest.wait()
+        if guest.abort is not None:
+            guest.abort.close()
+
+    run_and_close()
     before = sorted(os.listdir("/proc/self/fd"))
-    start(["/bin/true"], scratch).wait()
+    run_and_close()
     with pytest.raises(HostError):
         start(["/no/such/linux"], scratch)
     assert sorted(os.listdir("/proc/self/fd")) == before

@@ -119,3 +119,15 @@ def test_every_call_gets_one_of_three_answers(number: int, arguments: tuple[int,
 def test_the_filter_fits_the_kernel() -> None:
     assert len(FILTER) <= 4096  # BPF_MAXINSNS
     assert all(0 <= jump <= 255 for _, *jumps, _ in FILTER for jump in jumps)
+
+
+def test_an_abort_is_told_where_somebody_listens_and_other_signals_are_not() -> None:
+    telling = seccomp.program(
+        seccomp.denied_numbers(metadata=True, truncate=False), tell_abort=True
+    )
+    for program in (telling, seccomp.only_abort()):
+        assert verdict(seccomp.KILL, (4711, 6), program=program) == seccomp.USER_NOTIF
+        assert verdict(seccomp.KILL, (0, 15), program=program) == ALLOW
+        assert verdict(0, (4711, 6), program=program) == ALLOW
+    assert verdict(seccomp.KILL, (4711, 6)) == ALLOW
+    assert verdict(seccomp.KILL, (4711, 6), arch=3, program=seccomp.only_abort()) == ALLOW

@@ -35,6 +35,7 @@ def cluster(need_module, tmp_path_factory):
     """A cluster of a head without processors and two workers, each with a cache of its own."""
     need_module("ray")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 - or whoever else computes is first
     from ray.cluster_utils import Cluster  # noqa: PLC0415
 
     memory = 80 << 20

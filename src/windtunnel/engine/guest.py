@@ -12,12 +12,15 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from windtunnel.devices.backend import VhostUserBackend
 from windtunnel.devices.console import ConsoleModel
+from windtunnel.engine.core import GuestCore
 from windtunnel.engine.loop import Calendar
 from windtunnel.engine.parts import Port
 from windtunnel.engine.port import NetPort
@@ -26,6 +29,7 @@ from windtunnel.engine.volumes import NodeVolumes
 from windtunnel.engine.waits import Waits
 from windtunnel.errors import GuestError, GuestLostError, HostError
 from windtunnel.machines import uml
+from windtunnel.machines.abort import AbortListener
 from windtunnel.machines.agent import AgentChannel
 from windtunnel.machines.confine import Confinement
 from windtunnel.machines.launch import Guest as Process
@@ -59,6 +63,7 @@ class Boot:
         ports: its interfaces whose cables leave it.
         machine: whether it is one node, and not many in one kernel.
         volumes: of the node, which outlive the guest.
+        core: the file for what is left of it when it panics or hangs; None for none.
     """
 
     kernel: Path
@@ -74,6 +79,7 @@ class Boot:
     ports: tuple[Port, ...] = ()
     machine: bool = False
     volumes: NodeVolumes | None = None
+    core: Path | None = None
 
 
 class Guest:
@@ -103,10 +109,15 @@ class Guest:
         self._scratch = boot.scratch
         self._flush_planned = False
         self._process: Process | None = None
+        self._core = None if boot.core is None else GuestCore(boot.core, boot.memory_bytes)
         self.boots = 1
         self.serves = True
         self.seat = calendar.seat(
-            name, boot.scratch / uml.CALENDAR_SOCKET, self._alive, self.last_words
+            name,
+            boot.scratch / uml.CALENDAR_SOCKET,
+            self._alive,
+            self.last_words,
+            hangs=self._hangs,
         )
         self._connect_console()
         self.ports = tuple(
@@ -143,6 +154,7 @@ class Guest:
             self._scratch / uml.CALENDAR_SOCKET,
             self._alive,
             self.last_words,
+            hangs=self._hangs,
             successor_of=self.seat,
         )
         self._connect_console()
@@ -174,13 +186,16 @@ class Guest:
         )
         _copy(boot.initrd, self._scratch / uml.INITRD)
         with boot.console.open("ab") as console:
-            return launch(
+            process = launch(
                 [str(boot.kernel), *uml.arguments(options)],
                 cwd=self._scratch,
                 confinement=boot.confinement,
                 stdout_fd=console.fileno(),
                 cpu=boot.cpu,
             )
+        if process.abort is not None:
+            self._calendar.watch(process.abort, partial(self._aborts, process, process.abort))
+        return process
 
     @property
     def pid(self) -> int:
@@ -243,10 +258,30 @@ class Guest:
         """End it at once; may be called again."""
         self._calendar.forget(self.seat)
         if self._process is not None:
+            if self._process.abort is not None:
+                self._stop_listening(self._process.abort)
             self._process.kill()
 
     def _alive(self) -> bool:
         return self._process is None or self._process.poll() is None
+
+    def _aborts(self, process: Process, listener: AbortListener) -> None:
+        """Its kernel has panicked, and stands still in its last call; or it has ended."""
+        pid = listener.receive()
+        if pid is None:
+            self._stop_listening(listener)
+            return
+        if self._core is not None and pid == process.pid:
+            self._core.take(pid, signal=signal.SIGABRT)
+        listener.let_go()
+
+    def _stop_listening(self, listener: AbortListener) -> None:
+        self._calendar.unwatch(listener)
+        listener.close()
+
+    def _hangs(self) -> None:
+        if self._core is not None and self._process is not None:
+            self._core.take(self._process.pid)
 
     def _send(self, data: bytes) -> None:
         """Say something to the agent; where there is none, the answer is that there is none."""

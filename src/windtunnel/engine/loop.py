@@ -25,7 +25,7 @@ from typing import Protocol
 
 from windtunnel.devices.backend import VhostUserBackend
 from windtunnel.engine.hostclock import monotonic_host_s
-from windtunnel.engine.poller import Poller
+from windtunnel.engine.poller import Poller, Source
 from windtunnel.engine.seat import Seat, SeatState
 from windtunnel.errors import GuestLostError, GuestStuckError, InternalError, WindtunnelError
 from windtunnel.sim.agenda import Action, Agenda, Appointment
@@ -146,11 +146,13 @@ class Calendar:
         alive: Callable[[], bool],
         last_words: Callable[[], str] = str,
         *,
+        hangs: Callable[[], None] = lambda: None,
         successor_of: Seat | None = None,
     ) -> Seat:
         """Expect one more guest at the socket `path`, to begin at the present instant.
 
-        A successor takes the number and the place of a guest that was forgotten.
+        A successor takes the number and the place of a guest that was forgotten. `hangs`
+        is called before the run ends because the guest has stood still for too long.
         """
         seat = Seat(
             len(self._seats) + 1 if successor_of is None else successor_of.number,
@@ -159,6 +161,7 @@ class Calendar:
             start_ns=self.agenda.now_ns,
             alive=alive,
             last_words=last_words,
+            hangs=hangs,
         )
         if successor_of is None:
             self._seats.append(seat)
@@ -292,6 +295,14 @@ class Calendar:
                 self._poller.unwatch(device)
         self._poller.unwatch(seat)
         self._active.discard(seat)
+
+    def watch(self, source: Source, serve: Callable[[], None]) -> None:
+        """Have `serve` called while guests run and there is something to read."""
+        self._poller.watch(source, source, serve)
+
+    def unwatch(self, source: Source) -> None:
+        """Undo `watch`; may be called again."""
+        self._poller.unwatch(source)
 
     def release(self, seat: Seat) -> None:
         """Close all that is left of a guest that was forgotten and whose process has ended."""
@@ -588,6 +599,7 @@ class Calendar:
             limit_host_s = self._watchdog_host_s if running else BOOT_HOST_S
             if monotonic_host_s() - began_host_s > limit_host_s:
                 seat = min(running or self._active, key=lambda seat: seat.number)
+                seat.hangs()
                 raise self._stuck(seat, limit_host_s)
             if self._poller.wait(POLL_HOST_S):
                 return

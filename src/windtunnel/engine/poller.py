@@ -4,22 +4,29 @@
 from __future__ import annotations
 
 import select
-import socket
 from collections.abc import Callable, Hashable
 from contextlib import suppress
+from typing import Protocol
 
 Serve = Callable[[], None]
 
 
+class Source(Hashable, Protocol):
+    """A socket, or whatever else has a descriptor."""
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+
+
 class Poller:
-    """Sockets that are watched for reading, one for each owner."""
+    """Sockets and the like that are watched for reading, one for each owner."""
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._serve: dict[int, Serve] = {}
         self._files: dict[Hashable, int] = {}
 
-    def watch(self, owner: Hashable, source: socket.socket | None, serve: Serve) -> None:
+    def watch(self, owner: Hashable, source: Source | None, serve: Serve) -> None:
         """Watch a socket instead of the owner's former one; None only forgets that."""
         self.unwatch(owner)
         if source is not None:

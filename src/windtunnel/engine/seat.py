@@ -50,6 +50,7 @@ class Seat:
         name: for messages.
         alive: asks the host whether its process still runs.
         last_words: what its console said last; completes "the kernel has died: …".
+        hangs: called before the run ends because it has stood still for too long.
         state: see `SeatState`.
         agenda: of local actions; its clock is how far the guest has come.
         bound_ns: how far the guest may go in the present round.
@@ -68,12 +69,14 @@ class Seat:
         start_ns: int,
         alive: Callable[[], bool],
         last_words: Callable[[], str],
+        hangs: Callable[[], None] = lambda: None,
     ) -> None:
         """Listen on the socket `path`, where nothing may be yet."""
         self.number = number
         self.name = name
         self.alive = alive
         self.last_words = last_words
+        self.hangs = hangs
         self.state = SeatState.STARTING
         self.agenda = Agenda()
         self.agenda.advance(start_ns)

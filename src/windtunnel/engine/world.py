@@ -19,6 +19,7 @@ from windtunnel.engine import plan
 from windtunnel.engine.build import HostView, LabSetup
 from windtunnel.engine.byhand import FaultInHand, FaultsByHand
 from windtunnel.engine.cable import veth_lines
+from windtunnel.engine.core import core_path
 from windtunnel.engine.fabric import Fabric
 from windtunnel.engine.grants import GrantsLog
 from windtunnel.engine.guest import Boot, Guest, boot_all
@@ -269,6 +270,7 @@ class World:
             ports=part.ports,
             machine=node is not None,
             volumes=None if node is None else self._volumes[node.name],
+            core=None if options.console is None else core_path(console),
         )
 
     def _kernel_of(self, part: Part, options: WorldOptions) -> Kernel:

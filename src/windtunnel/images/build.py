@@ -115,31 +115,49 @@ def build_source(
     compiler = compiler_version()
     key = digest([source.identity], [recipe.digest], [compiler])
     cache = make_folder(kernel_cache())
-    lock = cache / ".locks" / key
-
-    def say_waiting() -> None:
-        progress(Progress(Phase.WAIT, "another process is building this kernel; waiting for it"))
-
-    with locked(lock, say_waiting) as held:
+    with locked_build(key, progress) as held:
         cached = next((one for one in list_kernels() if one.key == key), None)
         if cached and not keep_tree:
             progress(Progress(Phase.DONE, f"{cached.name} is cached"))
             return cached
-        sweep_dead_builds()
-        work = cache / f".building-{key}"
-        shutil.rmtree(work, ignore_errors=True)
-        _require_space(cache, source)
-        try:
-            kernel = _Build(source, recipe, progress, work, held).run(key, compiler)
+        with build_folder(key, source) as work:
+            kernel = Build(source, recipe, progress, work, held).run(key, compiler)
             folder = _publish(work, cache / kernel.name, keep_tree=keep_tree)
-        except OSError as error:
-            raise cannot_write(work, error) from error
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
     published = read_kernel(folder)
     assert published, "what was just published can be read"
     progress(Progress(Phase.DONE, f"{published.name} is built"))
     return published
+
+
+@contextmanager
+def locked_build(key: str, progress: ProgressCallback) -> Iterator[int]:
+    """Hold the lock of a key's builds; yields its descriptor, for those who compile."""
+
+    def say_waiting() -> None:
+        progress(Progress(Phase.WAIT, "another process is building this kernel; waiting for it"))
+
+    with locked(kernel_cache() / ".locks" / key, say_waiting) as held:
+        yield held
+
+
+@contextmanager
+def build_folder(key: str, source: Source) -> Iterator[Path]:
+    """Give a key's place to build in, empty, and remove it afterwards; its lock is held.
+
+    Raises:
+        HostError: there is not enough space, or it cannot be written.
+    """
+    cache = kernel_cache()
+    sweep_dead_builds()
+    work = cache / f".building-{key}"
+    shutil.rmtree(work, ignore_errors=True)
+    _require_space(cache, source)
+    try:
+        yield work
+    except OSError as error:
+        raise cannot_write(work, error) from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
 
 
 def compiler_version() -> str:
@@ -185,26 +203,37 @@ def sweep_dead_builds() -> None:
             continue  # being built, right now
 
 
-class _Build:
-    """One build in one folder: `source/`, `objects/` and the files to be kept."""
+class Build:
+    """One build in one folder: `source/`, `objects/` and the files to be kept.
+
+    Attributes:
+        objects: the folder of what the compiler makes.
+    """
 
     def __init__(
-        self, source: Source, recipe: Recipe, progress: ProgressCallback, work: Path, held: int
+        self,
+        source: Source,
+        recipe: Recipe,
+        progress: ProgressCallback,
+        work: Path,
+        held: int,
+        *,
+        flags: str = "",
     ) -> None:
         self._source = source
+        self._flags = flags  # of the compiler, beyond those of the kernel's own Makefiles
         self._recipe = recipe
         self._progress = progress
         self._work = work
         self._held = held  # the lock's descriptor: whoever compiles holds it too
         self._tree = work / "source"
-        self._objects = work / "objects"
+        self.objects = work / "objects"
         self._log = work / "build.log"
         self._compiled = 0
 
-    def run(self, key: str, compiler: str) -> Kernel:
-        """Build, and leave the files of a finished kernel in the work folder."""
-        start = os.times()
-        make_folder(self._objects)
+    def compile(self) -> tuple[str, tuple[str, ...]]:
+        """Compile; returns the version, and the settings that its source does not honour."""
+        make_folder(self.objects)
         copy_source(self._source, self._tree, self._progress)
         version = makefile_version((self._tree / "Makefile").read_text())
         self._progress(Progress(Phase.PATCH, f"{len(self._recipe.patches)} patches"))
@@ -214,14 +243,20 @@ class _Build:
         self._progress(Progress(Phase.CONFIGURE, f"Linux {version}"))
         unavailable = self._configure(version)
         self._make(version, "linux")
+        return version, unavailable
+
+    def run(self, key: str, compiler: str) -> Kernel:
+        """Build, and leave the files of a finished kernel in the work folder."""
+        start = os.times()
+        version, unavailable = self.compile()
         end = os.times()
         program = self._work / "linux"
         for name, kept in (("linux", program), (".config", self._work / "config")):
-            shutil.copy2(self._objects / name, kept)
-        if (self._objects / "System.map").exists():
-            shutil.copy2(self._objects / "System.map", self._work / "System.map")
-        if (self._objects / "modules.builtin").exists():
-            listing = (self._objects / "modules.builtin").read_text()
+            shutil.copy2(self.objects / name, kept)
+        if (self.objects / "System.map").exists():
+            shutil.copy2(self.objects / "System.map", self._work / "System.map")
+        if (self.objects / "modules.builtin").exists():
+            listing = (self.objects / "modules.builtin").read_text()
             write_module_lists(listing, version, self._work)
         content = program.read_bytes()
         kernel = Kernel(
@@ -254,7 +289,7 @@ class _Build:
         if any((self._tree / name).exists() for name in (".config", "include/config")):
             self._make(version, "mrproper", in_tree=True)
         self._make(version, "allnoconfig")
-        config = self._objects / ".config"
+        config = self.objects / ".config"
         fragment = parse_config("\n".join(self._recipe.fragment))
         options = parse_options(self._recipe.options)
         config.write_text(merge_config(config.read_text(), fragment | options))
@@ -278,7 +313,9 @@ class _Build:
         """Run make to the end; its output goes to the log, its objects to progress."""
         jobs = (os.cpu_count() or 1) + 1
         command = ["nice", "-n", "10", "make", "-C", str(self._tree), "ARCH=um", f"-j{jobs}"]
-        command += [target] if in_tree else [f"O={self._objects}", target]
+        command += [target] if in_tree else [f"O={self.objects}", target]
+        if self._flags:
+            command.append(f"KCFLAGS={self._flags}")
         with (
             self._log.open("a") as log,
             subprocess.Popen(

@@ -186,6 +186,19 @@ def copy_source(source: Source, target: Path, progress: ProgressCallback) -> Non
         _link_files(source.path, _walk(source.path), target)
 
 
+def source_of(identity: str) -> Source | None:
+    """Find the source that a Kernel's `source` names; None when it names none.
+
+    Raises:
+        UsageError: it was a tree of the user's own, which is there no more.
+    """
+    if identity.startswith("tree "):
+        return tree_source(Path(identity.removeprefix("tree ").rpartition(" ")[0]))
+    if identity.startswith("debian "):
+        return DebianSource(*identity.split()[1:3])
+    return None
+
+
 def source_tree(name: str = NEWEST, progress: ProgressCallback = ignore_progress) -> Path:
     """Return an unpacked, unpatched source tree; the kernel's selftests are in it.
 
@@ -202,12 +215,7 @@ def source_tree(name: str = NEWEST, progress: ProgressCallback = ignore_progress
         UsageError: there is no such source.
         HostError: it cannot be fetched or unpacked.
     """
-    if name.startswith("tree "):
-        return tree_source(Path(name.removeprefix("tree ").rpartition(" ")[0])).path
-    if name.startswith("debian "):
-        source: Source = DebianSource(*name.split()[1:3])
-    else:
-        source = find_source(name, progress)
+    source = source_of(name) or find_source(name, progress)
     if isinstance(source, TreeSource):
         return source.path
     folder = _package_folder(source)

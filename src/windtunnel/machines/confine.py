@@ -12,6 +12,7 @@ namespace), the network and dangerous system calls (seccomp), capabilities.
 import os
 import struct
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -241,10 +242,13 @@ def gaps(method: Method, version: int) -> tuple[str, ...]:
     return (common, known_path, *missing)
 
 
-def enter(confinement: Confinement, report: Report) -> None:
+def enter(confinement: Confinement, report: Report) -> int | None:
     """Confine the calling process for good. Only for the child that becomes the guest.
 
     A signal at the parent's death is lost on the way: set it afterwards.
+
+    Returns:
+        The descriptor of `abort.AbortListener`; None where the host has no such thing.
 
     Raises:
         OSError: the kernel refused a step; do not start the guest.
@@ -252,7 +256,9 @@ def enter(confinement: Confinement, report: Report) -> None:
     if report.method is Method.NONE:
         prctl(_PR_SET_NO_NEW_PRIVS, 1)
         _drop_capabilities()
-        return
+        with suppress(OSError):
+            return seccomp.install(seccomp.only_abort(), listen=True)
+        return None
     read = [*map(str, confinement.read), *_KERNEL_READS]
     hide = [*map(str, confinement.hide)]
     write = [*map(str, confinement.write)]
@@ -266,7 +272,9 @@ def enter(confinement: Confinement, report: Report) -> None:
     _drop_capabilities()
     by_landlock = report.method is Method.LANDLOCK
     denied = seccomp.denied_numbers(metadata=by_landlock, truncate=by_landlock and version < 3)
-    seccomp.install(seccomp.program(denied))
+    with suppress(OSError):  # the filter alone is what safety needs
+        return seccomp.install(seccomp.program(denied, tell_abort=True), listen=True)
+    return seccomp.install(seccomp.program(denied))
 
 
 def landlock_rules(

@@ -15,6 +15,7 @@ import gc
 import os
 import resource
 import signal
+import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from pathlib import Path
 
 from windtunnel.errors import HostError, InternalError
 from windtunnel.machines import confine
+from windtunnel.machines.abort import AbortListener
 from windtunnel.machines.confine import Confinement, Report
 from windtunnel.machines.syscalls import CLOSE_RANGE, PR_SET_PDEATHSIG, prctl, syscall
 
@@ -56,12 +58,15 @@ class Guest:
         pid: of the guest's kernel.
         supervisor_pid: of the process that stands between it and us.
         report: how it is confined.
+        abort: tells when its kernel is about to abort; None where the host cannot. Whoever
+            started the guest closes it.
         returncode: the exit status, or minus the signal that ended it; None while it runs.
     """
 
     pid: int
     supervisor_pid: int
     report: Report
+    abort: AbortListener | None
     _status_fd: int
     returncode: int | None = None
 
@@ -148,18 +153,20 @@ def launch(
     )
     report = confinement.report()
     our_pid = os.getpid()
-    hello_read, hello_write = os.pipe()
+    hello, hello_child = socket.socketpair()
     status_read, status_write = os.pipe()
 
     def become_guest(supervisor_pid: int) -> None:
-        os.write(hello_write, b"%d\n" % os.getpid())
+        hello_child.sendall(b"%d\n" % os.getpid())
         os.chdir(scratch)
         _let_us_look_into_it(our_pid)
         _point_standard_streams(stdout_fd, stdout_fd if stderr_fd is None else stderr_fd)
         _forget_our_process(cpu)
-        confine.enter(confinement, report)
+        listener = confine.enter(confinement, report)
+        if listener is not None:
+            socket.send_fds(hello_child, [b"\n"], [listener])
         _tie_to(supervisor_pid)
-        _keep_only({0, 1, 2}, pass_fds, until_exec=hello_write)
+        _keep_only({0, 1, 2}, pass_fds, until_exec=hello_child.fileno())
         os.execve(program, list(argv), ENVIRONMENT)  # noqa: S606
 
     # Blocked before the fork, so that the supervisor misses no signal.
@@ -167,16 +174,24 @@ def launch(
     try:
         supervisor_pid = os.fork()
         if supervisor_pid == 0:
-            _supervise(our_pid, hello_write, status_write, become_guest)
+            _supervise(our_pid, hello_child.fileno(), status_write, become_guest)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, old_mask)
-        os.close(hello_write)
+        hello_child.close()
         os.close(status_write)
-    first, _, error = _read_all(hello_read).partition("\n")
-    os.close(hello_read)
-    guest = Guest(int(first or 0), supervisor_pid, report, status_read)
+    return _guest_of(program, supervisor_pid, report, hello, status_read)
+
+
+def _guest_of(
+    program: str, supervisor_pid: int, report: Report, hello: socket.socket, status_fd: int
+) -> Guest:
+    """The guest that a supervisor has started, once its program runs."""
+    first, error, abort = _hear_hello(hello)
+    guest = Guest(int(first or 0), supervisor_pid, report, abort, status_fd)
     if error or not first:
         guest.kill()
+        if abort is not None:
+            abort.close()
         raise HostError(
             f"can not start the guest {program}: {error or 'its supervisor died'}",
             hint="Run 'windtunnel doctor'.",
@@ -313,11 +328,20 @@ def _close_all_but(kept: set[int]) -> None:
     syscall(CLOSE_RANGE, first, _CLOSE_RANGE_LAST, 0)
 
 
-def _read_all(fd: int) -> str:
-    parts = []
-    while part := os.read(fd, 4096):
-        parts.append(part)
-    return b"".join(parts).decode(errors="replace")
+def _hear_hello(hello: socket.socket) -> tuple[str, str, AbortListener | None]:
+    """Hear what a guest's child says until it is the guest: its pid, its trouble if it has any."""
+    text, abort = b"", None
+    with hello:
+        while True:
+            data, files, _, _ = socket.recv_fds(hello, 4096, 1)
+            for file in files:
+                os.set_inheritable(file, False)
+                abort = AbortListener(file)
+            if not data:
+                break
+            text += data
+    first, _, error = text.decode(errors="replace").partition("\n")
+    return first, error.strip(), abort
 
 
 def _becomes_readable(fd: int, limit_host_s: float) -> bool:

@@ -10,6 +10,7 @@ Source: Documentation/userspace-api/seccomp_filter.rst, include/uapi/linux/{filt
 
 import ctypes
 import errno
+import signal
 import struct
 from collections.abc import Iterable
 
@@ -17,12 +18,14 @@ from windtunnel.machines.syscalls import SECCOMP, syscall
 
 AUDIT_ARCH_X86_64 = 0xC000003E
 ALLOW = 0x7FFF0000
+USER_NOTIF = 0x7FC00000
 ERRNO = 0x00050000
 _X32_BIT = 0x40000000
 
 _SET_MODE_FILTER = 1
 # Without it, kernels before 5.16 slow every process under a filter down.
 _FLAG_SPEC_ALLOW = 1 << 2
+_FLAG_NEW_LISTENER = 1 << 3
 
 # struct seccomp_data { int nr; __u32 arch; __u64 ip; __u64 args[6]; }
 _OFFSET_NUMBER = 0
@@ -35,7 +38,7 @@ _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 Instruction = tuple[int, int, int, int]
 """code, jump if true, jump if false, constant."""
 
-CLONE, CLONE3, IOCTL, PRLIMIT64, SOCKET, SOCKETPAIR = 56, 435, 16, 302, 41, 53
+CLONE, CLONE3, IOCTL, KILL, PRLIMIT64, SOCKET, SOCKETPAIR = 56, 435, 16, 62, 302, 41, 53
 
 _AF_UNIX = 1
 _CLONE_NEW_NAMESPACES = 0x7E020000
@@ -90,11 +93,13 @@ DENIED_IOCTLS: dict[str, int] = {
 }  # fmt: skip
 
 
-def program(denied: Iterable[int]) -> list[Instruction]:
+def program(denied: Iterable[int], *, tell_abort: bool = False) -> list[Instruction]:
     """Return the filter: everything is allowed, except as listed.
 
     Args:
         denied: numbers of the calls that fail with EPERM whatever their arguments.
+        tell_abort: whoever listens is asked about kill(…, SIGABRT), and answers; without
+            a listener that call fails. See `abort`.
 
     Returns:
         The instructions. Calls of another architecture (32-bit, x32) and clone3,
@@ -129,7 +134,31 @@ def program(denied: Iterable[int]) -> list[Instruction]:
     look(PRLIMIT64, 0, [(_EQUAL, 1, 0, 0), refuse])  # 0: this process itself
     requests = sorted(DENIED_IOCTLS.values())
     look(IOCTL, 1, [line for request in requests for line in ((_EQUAL, 0, 1, request), refuse)])
+    if tell_abort:
+        look(KILL, 1, list(_TELL_ABORT))
     return [*lines, allow]
+
+
+_TELL_ABORT: tuple[Instruction, ...] = (
+    (_EQUAL, 0, 1, signal.SIGABRT),
+    (_RETURN, 0, 0, USER_NOTIF),
+)
+
+
+def only_abort() -> list[Instruction]:
+    """Return the filter of a guest that may do everything: it only tells of kill(…, SIGABRT)."""
+    allow: Instruction = (_RETURN, 0, 0, ALLOW)
+    return [
+        (_LOAD, 0, 0, _OFFSET_ARCH),
+        (_EQUAL, 1, 0, AUDIT_ARCH_X86_64),
+        allow,
+        (_LOAD, 0, 0, _OFFSET_NUMBER),
+        (_EQUAL, 1, 0, KILL),
+        allow,
+        (_LOAD, 0, 0, _OFFSET_FIRST_ARGUMENT + 8),
+        *_TELL_ABORT,
+        allow,
+    ]
 
 
 def denied_numbers(*, metadata: bool, truncate: bool) -> set[int]:
@@ -147,15 +176,25 @@ def denied_numbers(*, metadata: bool, truncate: bool) -> set[int]:
     return numbers
 
 
-def install(instructions: list[Instruction]) -> None:
+def install(instructions: list[Instruction], *, listen: bool = False) -> int | None:
     """Put the calling process and all that it starts under a filter, for good.
 
     no_new_privs must be set.
 
+    Args:
+        instructions: of the filter.
+        listen: whether to make the end at which a listener is asked.
+
+    Returns:
+        The listener's descriptor, closed by an exec; None without one.
+
     Raises:
-        OSError: the kernel has no seccomp filters, or refuses this one.
+        OSError: the kernel has no seccomp filters, or refuses this one. With `listen`:
+            it is older than 5.0, or we are under somebody's filter who listens already.
     """
     code = b"".join(struct.pack("=HBBI", *instruction) for instruction in instructions)
     buffer = ctypes.create_string_buffer(code, len(code))
     header = struct.pack("=H6xQ", len(instructions), ctypes.addressof(buffer))
-    syscall(SECCOMP, _SET_MODE_FILTER, _FLAG_SPEC_ALLOW, header)
+    flags = _FLAG_SPEC_ALLOW | (_FLAG_NEW_LISTENER if listen else 0)
+    result = syscall(SECCOMP, _SET_MODE_FILTER, flags, header)
+    return result if listen else None

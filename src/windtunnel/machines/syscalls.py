@@ -8,6 +8,7 @@ have the same number everywhere. User Mode Linux exists on x86 only, so do we.
 import ctypes
 import os
 
+PTRACE = 101
 PRCTL = 157
 CAPSET = 126
 PIVOT_ROOT = 155

@@ -18,6 +18,7 @@ from windtunnel.ui import (
     doctor_command,
     exec_command,
     export_command,
+    inspect_command,
     kernel_commands,
     lab_commands,
     logs_command,
@@ -66,6 +67,7 @@ def build() -> typer.Typer:
     app.command("search", epilog=search_command.EPILOG)(search_command.search)
     app.command("shell", epilog=shell_command.EPILOG)(shell_command.shell)
     app.command("debug", epilog=debug_command.EPILOG)(debug_command.debug)
+    app.command("inspect", epilog=inspect_command.EPILOG)(inspect_command.inspect)
     app.command("replay", epilog=replay_command.EPILOG)(replay_command.replay)
     app.command("diff", epilog=diff_command.EPILOG)(diff_command.diff)
     app.command("logs", epilog=logs_command.EPILOG)(logs_command.logs)

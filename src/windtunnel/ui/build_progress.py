@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from typing import TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
@@ -25,6 +26,7 @@ from windtunnel.images.kernels import (
 from windtunnel.ui import screen
 
 _MESSAGE_COLUMNS = 40
+_Built = TypeVar("_Built")
 _VERSION = re.compile(r"\d+(\.\d+)*")
 
 
@@ -53,8 +55,8 @@ def kernel_to_boot(name: str | None, *, quiet: bool = False) -> Kernel:
     return build_shown(lambda show: ensure_kernel(wanted or NEWEST, (), show), quiet=quiet)
 
 
-def build_shown(build: Callable[[ProgressCallback], Kernel], *, quiet: bool = False) -> Kernel:
-    """Build a kernel and show how far it has come, on stderr.
+def build_shown(build: Callable[[ProgressCallback], _Built], *, quiet: bool = False) -> _Built:
+    """Build a kernel, or its symbols, and show how far it has come, on stderr.
 
     Args:
         build: builds, and reports to what it is given.

@@ -64,6 +64,13 @@ def build(
         bool,
         typer.Option("--keep-tree", help="Keep source and objects beside the kernel (2.5 GB)."),
     ] = False,
+    symbols: Annotated[
+        bool,
+        typer.Option(
+            "--symbols",
+            help="Also build its debug information, which `windtunnel inspect` reads.",
+        ),
+    ] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -73,6 +80,7 @@ def build(
     """
     # Imported here, so that other commands do not wait for it.
     from windtunnel.images.build import build_kernel  # noqa: PLC0415
+    from windtunnel.images.symbols import ensure_symbols  # noqa: PLC0415
     from windtunnel.ui import screen  # noqa: PLC0415
     from windtunnel.ui.build_progress import build_shown  # noqa: PLC0415
 
@@ -80,6 +88,8 @@ def build(
         lambda progress: build_kernel(source, options or (), progress, keep_tree=keep_tree),
         quiet=quiet,
     )
+    if symbols:
+        build_shown(lambda progress: ensure_symbols(kernel, progress), quiet=quiet)
     if json:
         screen.print_json({**asdict(kernel), "name": kernel.name, "path": str(kernel.path)})
     else:

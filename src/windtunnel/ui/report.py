@@ -16,6 +16,7 @@ from typing import Any
 
 from rich.text import Text
 
+from windtunnel.engine.inspecting import cores_of
 from windtunnel.engine.run import Check
 from windtunnel.model.event import Event
 from windtunnel.store.run_reader import RunReader
@@ -153,6 +154,8 @@ def _facts(report: RunReport) -> Iterable[tuple[str, str]]:
     if report.state not in ("passed", "running"):
         yield "repeat it", f"{report.repeat}  (seed {report.seed})"
         yield "look at it", f"windtunnel report {shlex.quote(short(report.path))}"
+    if cores_of(report.path):
+        yield "look into it", f"windtunnel inspect {shlex.quote(short(report.path))}"
 
 
 def _rows(checks: Iterable[Check]) -> Iterable[screen.Row]:

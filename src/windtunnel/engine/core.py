@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The core of a guest that panicked or hangs, in the folder of its run.
+
+`core` is the shared kernel's, `core-r1` that of node r1's own. Where none could be
+taken, a file of that name with ".failed" at its end says why: what the host cannot do
+must not change what the run records.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from windtunnel.errors import HostError
+from windtunnel.machines.core import write_core
+
+CORE = "core"
+FAILED = ".failed"
+
+_SPARE_BYTES = 256 << 20  # what a host keeps free, for the run itself to go on
+
+
+def core_path(console: Path) -> Path:
+    """Name the core that belongs to a console: "console-r1.log" and "core-r1"."""
+    return console.with_name(console.stem.replace("console", CORE, 1))
+
+
+class GuestCore:
+    """Where a guest's core goes, once."""
+
+    def __init__(self, path: Path, memory_bytes: int) -> None:
+        """Prepare.
+
+        Args:
+            path: of the file.
+            memory_bytes: of the guest: so much may be written.
+        """
+        self._path = path
+        self._needed_bytes = memory_bytes + _SPARE_BYTES
+        self._taken = False
+
+    def take(self, pid: int, *, signal: int = 0) -> None:
+        """Take it, unless that was done or tried before; the process goes on afterwards.
+
+        Args:
+            pid: of the guest's kernel.
+            signal: that is ending it; 0 when it hangs.
+        """
+        if self._taken:
+            return
+        self._taken = True
+        try:
+            self._require_space()
+            write_core(pid, self._path, signal=signal)
+        except (HostError, OSError) as error:
+            with suppress(OSError):  # a full disk: then nobody learns why
+                self._path.with_name(f"{self._path.name}{FAILED}").write_text(f"{error}\n")
+
+    def _require_space(self) -> None:
+        space = os.statvfs(self._path.parent)
+        free_bytes = space.f_bavail * space.f_frsize
+        if free_bytes < self._needed_bytes:
+            raise HostError(
+                f"the core may need {self._needed_bytes >> 20} MiB, and "
+                f"{free_bytes >> 20} MiB are free",
+                hint="free some space, and repeat the run",
+            )
