@@ -45,10 +45,11 @@ lint: $(DEV) ## style, format, and the direction of imports
 types: $(DEV) ## mypy --strict
 	$(BIN)/mypy
 
+# The first one's symbols are another build, for the tests of `windtunnel inspect`.
 kernels: setup ## build the kernels that the tests boot (minutes each, once)
-	@for kernel in $(KERNELS); do \
-	  echo "windtunnel kernel build --source $$kernel"; \
-	  $(BIN)/windtunnel kernel build --source $$kernel || exit; done
+	@symbols=--symbols; for kernel in $(KERNELS); do \
+	  echo "windtunnel kernel build --source $$kernel $$symbols"; \
+	  $(BIN)/windtunnel kernel build --source $$kernel $$symbols || exit; symbols=; done
 
 # The newest kernel meets every test; each other one those that boot a kernel.
 pytest: setup-dev ## the tests, as whoever you are

@@ -95,3 +95,21 @@ def test_a_core_that_cannot_be_taken_changes_nothing_but_says_why(options, tmp_p
     for name in ("events.jsonl", "console.log"):
         assert (without.path / name).read_bytes() == (taken.path / name).read_bytes()
     assert str(without.error) == str(taken.error)
+
+
+def test_a_matrix_of_panics_leaves_only_so_many_cores(tmp_path, monkeypatch):
+    taken = []
+    monkeypatch.setattr(core, "write_core", lambda _pid, path, **_: taken.append(path))
+    cells = tmp_path / "cells"
+    for number in range(core.CELLS_MAX + 2):
+        path = cells / f"n={number}" / "core"
+        path.parent.mkdir(parents=True)
+        core.GuestCore(path, MIB).take(1)
+        if path in taken:
+            path.touch()
+    assert len(taken) == core.CELLS_MAX
+    assert "10 other cells have left cores" in (cells / "n=11" / "core.failed").read_text()
+    alone = tmp_path / "runs" / "core"
+    alone.parent.mkdir()
+    core.GuestCore(alone, MIB).take(1)
+    assert alone in taken

@@ -14,9 +14,13 @@ from pathlib import Path
 
 from windtunnel.errors import HostError
 from windtunnel.machines.core import write_core
+from windtunnel.store import layout
 
 CORE = "core"
 FAILED = ".failed"
+
+CELLS_MAX = 10
+"""How many cells of one result leave a core."""
 
 _SPARE_BYTES = 256 << 20  # what a host keeps free, for the run itself to go on
 
@@ -51,11 +55,24 @@ class GuestCore:
             return
         self._taken = True
         try:
+            self._require_room()
             self._require_space()
             write_core(pid, self._path, signal=signal)
         except (HostError, OSError) as error:
             with suppress(OSError):  # a full disk: then nobody learns why
                 self._path.with_name(f"{self._path.name}{FAILED}").write_text(f"{error}\n")
+
+    def _require_room(self) -> None:
+        """A matrix whose every cell panics shall not fill the disk."""
+        cells = self._path.parent.parent
+        if cells.name != layout.CELLS:
+            return
+        others = [one for one in cells.glob(f"*/{CORE}*") if one.suffix != FAILED]
+        if len(others) >= CELLS_MAX:
+            raise HostError(
+                f"{CELLS_MAX} other cells have left cores, which is enough for a disk",
+                hint="repeat this cell alone with its `windtunnel replay`",
+            )
 
     def _require_space(self) -> None:
         space = os.statvfs(self._path.parent)

@@ -18,7 +18,7 @@ from windtunnel.errors import HostError
 from windtunnel.images.cache import cache_folder
 from windtunnel.images.kernels import NEWEST, find_kernel, list_kernels
 from windtunnel.images.shipped import packages_file
-from windtunnel.machines import landlock, namespaces
+from windtunnel.machines import landlock, namespaces, seccomp
 
 _PURPOSES = {
     "build": "building kernels and the guest agent",
@@ -120,6 +120,7 @@ def check_machine() -> list[Check]:
         _check_architecture(),
         _check_confinement(),
         _check_ptrace(),
+        _check_cores(),
         _check_memory_files(),
         _check_cache_space(),
         _check_kernel(),
@@ -184,6 +185,18 @@ def _check_ptrace() -> Check:
         f"ptrace_scope {scope}" if scope.isdigit() else scope,
         "User Mode Linux",
         "" if ok else "set kernel.yama.ptrace_scope to 2 or less in /etc/sysctl.d, and boot again",
+    )
+
+
+def _check_cores() -> Check:
+    ok = seccomp.can_listen()
+    return Check(
+        "cores",
+        ok,
+        "seccomp tells of a panic" if ok else "nothing tells of a panic in time",
+        "the cores of kernels that panic (windtunnel inspect)",
+        "" if ok else "use Linux 5.0 or newer, and no seccomp listener around us (a container's)",
+        required=False,
     )
 
 
