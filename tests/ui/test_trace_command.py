@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -82,6 +83,103 @@ def test_a_trace_is_shown_by_node_event_and_task(traced):
     assert words[0][0] == "1.000000000" or words[0][0].startswith("1.00000")
     only = traced("trace", "latest", "--task", "ping", "--json").stdout.splitlines()
     assert {json.loads(line)["fields"]["task"] for line in only} == {"ping"}
+
+
+FLOWS = """\
+name: flows
+stop: 4 s
+nodes:
+  a:
+    run:
+      - {name: one, cmd: "python3 -m http.server --bind 10.0.0.1 80"}
+      - {name: two, cmd: "python3 -m http.server --bind 10.0.0.1 81"}
+  b: {}
+links: [{endpoints: [a, b], subnet: 10.0.0.0/24, delay: 10 ms}]
+trace: [sched, tcp, sock]
+steps:
+  - {name: p, node: b, at: 1 s, cmd: bash -c "exec 3<>/dev/tcp/10.0.0.1/80; echo hi >&3; cat <&3"}
+  - {name: q, node: b, at: 2 s, cmd: bash -c "exec 3<>/dev/tcp/10.0.0.1/81; echo hi >&3"}
+"""
+
+
+@pytest.fixture
+def flows(booting_program):
+    (booting_program.folder / "lab.yaml").write_text(FLOWS)
+    done = booting_program("run", "lab.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return booting_program
+
+
+@pytest.mark.needs_uml
+def test_a_flow_is_followed_at_both_of_its_ends(flows):
+    done = flows("trace", "latest", "--follow", "tcp", "--json")
+    ports = [
+        {one["fields"]["sport"], one["fields"]["dport"]}
+        for one in map(json.loads, done.stdout.splitlines())
+    ]
+    assert len(ports) > 5
+    assert all(pair == ports[0] and 80 in pair for pair in ports)
+    assert {one["fields"]["sport"] for one in map(json.loads, done.stdout.splitlines())} == ports[0]
+    assert "following 10.0.0.1:80 - 10.0.0.2:" in done.stderr
+    other = flows("trace", "latest", "--follow", "tcp:10.0.0.1:81").stdout
+    assert "sport=81" in other
+    assert "sport=80" not in other
+    done = flows("trace", "latest", "--follow", "tcp:10.0.0.9:1")
+    assert done.returncode == 2
+    assert "no TCP flow has the end 10.0.0.9:1" in done.stderr
+    assert "there are: 10.0.0.1:8" in done.stderr
+    assert flows("trace", "latest", "--follow", "udp").returncode == 2
+
+
+@pytest.mark.needs_uml
+def test_a_trace_is_written_for_other_programs(flows, need_module, tmp_path):
+    need_module("perfetto")
+    from perfetto.protos.perfetto.trace import perfetto_trace_pb2  # noqa: PLC0415
+
+    text = flows("trace", "latest", "--format", "trace-cmd", "--event", "sched_switch").stdout
+    line = (
+        r"(\w+:)? +\S+-\d+ +\[000\] +\d+\.\d{9}: sched_switch: +prev_comm=\S+ prev_pid=\d+ .* ==> "
+    )
+    lines = text.splitlines()
+    assert len(lines) > 50
+    assert all(re.match(line, one) for one in lines)
+    written = []
+    for name in ("one", "two"):
+        target = tmp_path / f"{name}.perfetto-trace"
+        assert flows("export", "latest", "-o", str(target)).returncode == 0
+        written.append(target.read_bytes())
+        assert flows("replay", "flows/1").returncode == 0  # the next is of the same lab again
+    assert written[0] == written[1]
+    trace = perfetto_trace_pb2.Trace()
+    trace.ParseFromString(written[0])
+    tracks = [
+        packet.track_descriptor for packet in trace.packet if packet.HasField("track_descriptor")
+    ]
+    assert {one.process.process_name for one in tracks if one.HasField("process")} >= {"a", "b"}
+    assert "python3" in {one.thread.thread_name for one in tracks}
+    names = {one.name for one in tracks}
+    assert {"one", "two", "eth0 rx_bytes"} <= names
+    assert any(name.startswith("cwnd 10.0.0.1:80 > 10.0.0.2:") for name in names)
+    depth = {}
+    last = {}
+    for packet in trace.packet:
+        event = packet.track_event
+        if packet.HasField("track_event") and event.type in (1, 2):
+            depth[event.track_uuid] = depth.get(event.track_uuid, 0) + (3 - 2 * event.type)
+            assert depth[event.track_uuid] in (0, 1)
+            assert packet.timestamp >= last.get(event.track_uuid, 0)
+            last[event.track_uuid] = packet.timestamp
+
+
+@pytest.mark.needs_uml
+def test_a_trace_is_asked_by_sql(flows):
+    query = "select event, count(*) from traces where task = 'python3' group by event"
+    found = json.loads(flows("sql", query, "--json").stdout)
+    rows = {row["event"]: row["count_star()"] for row in found}
+    lines = flows("trace", "latest", "--task", "python3", "--json").stdout.splitlines()
+    kinds = [json.loads(line)["kind"] for line in lines]
+    assert rows == {kind: kinds.count(kind) for kind in set(kinds)}
+    assert rows["sched_switch"] > 3
 
 
 @pytest.mark.needs_uml

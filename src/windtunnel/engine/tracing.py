@@ -15,7 +15,7 @@ from heapq import merge
 
 from windtunnel.engine.node import PRIVATE, Node
 from windtunnel.engine.tasktable import TaskTable
-from windtunnel.errors import GuestError, UsageError
+from windtunnel.errors import GuestError, ProtocolError, UsageError
 from windtunnel.model.event import Event
 from windtunnel.model.nearmiss import near_miss
 from windtunnel.wire.ftrace import EventFormat, TraceEvent, parse_formats, parse_trace
@@ -166,6 +166,9 @@ class Tracing:
         Args:
             nodes: of the world; what they were given to run is theirs.
             write: takes lines.
+
+        Raises:
+            ProtocolError: an event has no task's name, although none was lost. All are written.
         """
         kernels = {kernel.kernel: kernel for kernel in self._kernels}
         for node in nodes:
@@ -175,8 +178,17 @@ class Tracing:
                     kernel.tasks.own(process.pid, node.name)
         zero_ns = self._zero_ns()
         streams = [self._read(kernel, zero_ns) for kernel in self._kernels]
+        nameless = lost = 0
         for number, event in enumerate(merge(*streams, key=lambda event: event.time_ns)):
+            nameless += not event.fields["task"]
+            lost += "lost_before" in event.fields
             write(f"{replace(event, sequence=number).to_line()}\n".encode())
+        if nameless and not lost:
+            # Where the buffer was full, what told the names may have been pushed out of it.
+            raise ProtocolError(
+                f"the trace has {nameless} events of tasks that nothing has named",
+                hint="windtunnel trace RUN --task '' shows them; please send us the lab",
+            )
 
     def _read(self, kernel: KernelTrace, zero_ns: int) -> list[Event]:
         """What one kernel has traced, in its order."""

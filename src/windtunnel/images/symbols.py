@@ -6,8 +6,9 @@ into one that has crashed needs it, and gets a *twin*: the same source, settings
 compiler once more, with `-g`, which by gcc's own rule changes no instruction. It never
 runs; what is kept of it are its debug sections, `linux.debug` beside the program. That
 the two have every symbol at the same address is checked, not believed: System.map of
-both must be equal, but for the numbers of labels: gcc counts what it has read of a file,
-debug information too, for those (its `%=` in assembler text).
+both must be equal, but for the numbers of labels (gcc's `%=` in assembler text counts
+what it has read, debug information too) and for the kernel's own compressed list of
+symbols, which has those labels in it.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ SYMBOLS = "linux.debug"
 _FLAGS = "-gdwarf-5"
 _MAP = "System.map"
 _NUMBERED = re.compile(rb"_\d+$", re.MULTILINE)
+_OWN_LIST = re.compile(rb"^\S+ \S kallsyms_\w+\n", re.MULTILINE)
 
 
 def find_symbols(kernel: Kernel) -> Path | None:
@@ -129,5 +131,5 @@ def _build(
 
 
 def _addresses(system_map: Path) -> bytes:
-    """What a System.map says, without the numbers of labels."""
-    return _NUMBERED.sub(b"_", system_map.read_bytes())
+    """What a System.map says of code and variables."""
+    return _NUMBERED.sub(b"_", _OWN_LIST.sub(b"", system_map.read_bytes()))

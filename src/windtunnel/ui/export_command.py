@@ -16,6 +16,7 @@ EPILOG = examples(
     "windtunnel export latest --to otlp -o run.jsonl",
     "windtunnel export ospf-ring/3 -o run.xlsx",
     "windtunnel export latest -o all.pcapng",
+    "windtunnel export latest -o run.perfetto-trace",
 )
 
 
@@ -25,6 +26,7 @@ class To(StrEnum):
     OTLP = "otlp"
     XLSX = "xlsx"
     PCAPNG = "pcapng"
+    PERFETTO = "perfetto"
 
 
 def export(
@@ -44,18 +46,24 @@ def export(
 
     otlp: events and kernel logs as log records of OpenTelemetry, a JSON object a line.
     xlsx: a workbook with a sheet for each table. pcapng: all captures in one, by time.
+    perfetto: tasks, processes, faults and counters over virtual time, for ui.perfetto.dev.
     """
     # Imported here, so that other commands do not wait for it.
     from windtunnel.store.export import Format, export_run  # noqa: PLC0415
     from windtunnel.store.run_reader import find_run  # noqa: PLC0415
     from windtunnel.ui import screen  # noqa: PLC0415
 
-    endings = {".jsonl": To.OTLP, ".xlsx": To.XLSX, ".pcapng": To.PCAPNG}
+    endings = {
+        ".jsonl": To.OTLP,
+        ".xlsx": To.XLSX,
+        ".pcapng": To.PCAPNG,
+        ".perfetto-trace": To.PERFETTO,
+    }
     kind = to or endings.get(output.suffix)
     if kind is None:
         raise UsageError(
             f"the ending of {str(output)!r} says no format",
-            hint="give --to otlp, xlsx or pcapng",
+            hint="give --to otlp, xlsx, pcapng or perfetto",
         )
     warnings = screen.err()
     export_run(

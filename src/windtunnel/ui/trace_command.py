@@ -4,26 +4,39 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from windtunnel.errors import ExitStatus, UsageError
-from windtunnel.model.eventtext import seconds_text
 from windtunnel.ui.failures import say_on_stderr
 from windtunnel.ui.options import RUNS, RunArgument, RunsOption, examples
 
 if TYPE_CHECKING:
     from windtunnel.model.event import Event
+    from windtunnel.store.tracefile import Flow
 
 EPILOG = examples(
     "windtunnel trace latest --node r1",
     "windtunnel trace ring/3 --event 'tcp_*' --event sched_switch",
-    "windtunnel trace latest --task iperf3 --json | jq .kind | sort | uniq -c",
+    "windtunnel trace latest --follow tcp:10.0.0.1:5201",
+    "windtunnel trace latest --format trace-cmd > trace.txt",
 )
+_TCP = "tcp"
+_FLOWS_MAX = 10
+
+
+class TraceFormat(StrEnum):
+    """The words of --format."""
+
+    TABLE = "table"
+    TRACE_CMD = "trace-cmd"
+    JSON = "json"
 
 
 def trace(
@@ -37,58 +50,110 @@ def trace(
     task: Annotated[
         str, typer.Option(metavar="PATTERN", help="Only what tasks of this name did.")
     ] = "*",
+    follow: Annotated[
+        str,
+        typer.Option(
+            metavar="tcp[:ADDRESS:PORT]",
+            help="Only events of one TCP flow, at both of its ends: the one with this end, "
+            "or the one with most events.",
+        ),
+    ] = "",
+    shape: Annotated[
+        TraceFormat, typer.Option("--format", help="How it is written.")
+    ] = TraceFormat.TABLE,
     runs: RunsOption = RUNS,
-    json: Annotated[
-        bool, typer.Option("--json", help="A JSON object a line instead of text for people.")
-    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> int:
     """Show what a run's tracepoints saw.
 
     It is that of all kernels, in virtual time. A lab says which it wants:
     "trace: [sched, tcp]". A line is the time, the node, the task with its number, and the
-    event with its fields.
+    event with its fields. For ui.perfetto.dev: windtunnel export --to perfetto.
     """
     from windtunnel.store.run_reader import find_run  # noqa: PLC0415 - slow to import
+    from windtunnel.store.tracefile import trace_events  # noqa: PLC0415
 
     path = find_run(run, runs)
-    names = event or ["*"]
+    wanted = _Wanted(node, tuple(event or ["*"]), task, _flow(path, follow) if follow else None)
+    write = _writer(TraceFormat.JSON if json else shape)
     lost = 0
-    for one in _events(path):
+    for one in trace_events(path):
         lost += one.fields.get("lost_before", 0) != 0
-        if (node and one.node != node) or not any(fnmatchcase(one.kind, name) for name in names):
-            continue
-        if fnmatchcase(str(one.fields["task"]), task):
-            sys.stdout.write(f"{one.to_line() if json else _line(one)}\n")
+        if wanted.has(one):
+            sys.stdout.write(f"{write(one)}\n")
     if lost:
         say_on_stderr(f"warning: at {lost} places events are missing: the kernel's buffer was full")
     return ExitStatus.PASSED
 
 
-def _events(run: Path) -> Iterator[Event]:
-    from windtunnel.store import layout  # noqa: PLC0415 - as above
-    from windtunnel.store.layout import host_errors  # noqa: PLC0415
-    from windtunnel.store.run_reader import parse_event  # noqa: PLC0415
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Which events are to be shown."""
 
-    file = run / layout.FILES / layout.TRACE
-    if not file.exists():
+    node: str
+    events: tuple[str, ...]
+    task: str
+    flow: Flow | None
+
+    def has(self, event: Event) -> bool:
+        """Whether an event is one of them."""
+        if self.node and event.node != self.node:
+            return False
+        if not any(fnmatchcase(event.kind, name) for name in self.events):
+            return False
+        return fnmatchcase(str(event.fields["task"]), self.task) and self._is_of_flow(event)
+
+    def _is_of_flow(self, event: Event) -> bool:
+        from windtunnel.wire.traceflow import sight_of  # noqa: PLC0415 - as above
+
+        if self.flow is None:
+            return True
+        sight = sight_of(event.kind, event.fields)
+        return sight is not None and sight.flow == self.flow
+
+
+def _writer(shape: TraceFormat) -> Callable[[Event], str]:
+    from windtunnel.wire.tracetext import people_line, trace_cmd_line  # noqa: PLC0415 - as above
+
+    if shape is TraceFormat.JSON:
+        return lambda event: event.to_line()
+    if shape is TraceFormat.TABLE:
+        return people_line
+    processors: dict[str, int] = {"": 0}
+    return lambda event: trace_cmd_line(event, processors.setdefault(event.kernel, len(processors)))
+
+
+def _flow(run: Path, follow: str) -> Flow:
+    """Choose the flow to follow, and say so if there are others.
+
+    Raises:
+        UsageError: there is none, or the word is wrong.
+    """
+    from windtunnel.store.tracefile import tcp_flows  # noqa: PLC0415 - as above
+
+    protocol, _, end = follow.partition(":")
+    if protocol != _TCP:
         raise UsageError(
-            f"{run} has no trace", hint="a lab says what it wants traced: trace: [sched, tcp]"
+            f"--follow {follow!r} is no flow", hint="write --follow tcp, or tcp:ADDRESS:PORT"
         )
-    with host_errors(run, f"read {layout.TRACE}", hint=""), file.open("rb") as lines:
-        for line in lines:
-            if line.endswith(b"\n"):
-                yield parse_event(line)
+    flows = sorted(tcp_flows(run), key=lambda flow: -flow[1])
+    if not flows:
+        raise UsageError(
+            f"the trace of {run} has no TCP flows", hint="the lab needs trace: [tcp, sock]"
+        )
+    chosen = [flow for flow, _ in flows if not end or end in map(str, flow)]
+    if not chosen:
+        raise UsageError(f"no TCP flow has the end {end}", hint=f"there are: {_listed(flows)}")
+    if len(flows) > 1:
+        say_on_stderr(f"following {_name(chosen[0])}; of the flows {_listed(flows)}")
+    return chosen[0]
 
 
-def _line(event: Event) -> str:
-    """As trace-cmd and the kernel write it, with the node before the task."""
-    fields: dict[str, Any] = dict(event.fields)
-    pid, task = fields.pop("common_pid"), fields.pop("task")
-    said = " ".join(f"{key}={_value(value)}" for key, value in sorted(fields.items()))
-    who = f"{task}-{pid}"
-    time = seconds_text(event.time_ns)
-    return f"{time:>16} {event.node or '-':<8} {who:>22}  {event.kind}: {said}".rstrip()
+def _listed(flows: list[tuple[Flow, int]]) -> str:
+    named = [f"{_name(flow)} ({count})" for flow, count in flows[:_FLOWS_MAX]]
+    more = len(flows) - len(named)
+    return ", ".join(named) + (f" and {more} more" if more else "")
 
 
-def _value(value: Any) -> str:
-    return ".".join(map(str, value)) if isinstance(value, list) else str(value)
+def _name(flow: Flow) -> str:
+    return f"{flow[0]} - {flow[1]}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run in the formats of other programs: OTLP, XLSX, pcapng."""
+"""A run in the formats of other programs: OTLP, XLSX, pcapng, Perfetto."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ class Format(StrEnum):
     """A workbook with a sheet for each table."""
     PCAPNG = "pcapng"
     """All captures of the run in one, by time."""
+    PERFETTO = "perfetto"
+    """What ran when, for ui.perfetto.dev."""
 
 
 def export_run(
@@ -42,6 +44,8 @@ def export_run(
         from windtunnel.store.export.otlp import write  # noqa: PLC0415
     elif kind is Format.XLSX:
         from windtunnel.store.export.xlsx import write  # noqa: PLC0415
+    elif kind is Format.PERFETTO:
+        from windtunnel.store.export.perfetto import write  # noqa: PLC0415
     else:
         from windtunnel.store.export.merged import write  # noqa: PLC0415
     with host_errors(target.parent, f"write {target.name}"), parts.publish(target) as new:

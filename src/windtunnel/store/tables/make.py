@@ -20,7 +20,7 @@ from windtunnel.model.event import Event
 from windtunnel.store import layout
 from windtunnel.store.run_reader import parse_event
 from windtunnel.store.tables import parts
-from windtunnel.store.tables.schema import EVENTS, MADE_TABLES, SCHEMA, Table
+from windtunnel.store.tables.schema import MADE_TABLES, SCHEMA, Table
 
 if TYPE_CHECKING:
     import duckdb
@@ -67,26 +67,30 @@ class Maker:
     connection: duckdb.DuckDBPyConnection
     warn: Callable[[str], None]
 
-    def events(self, run: Path, folder: Path) -> list[Path]:
-        """Give the files with all events of a run, as far as whole lines go.
+    def events(self, table: Table, source: Path, folder: Path) -> list[Path]:
+        """Give the files with all events of a log, as far as whole lines go.
 
         Only what has come since the last time is read.
+
+        Args:
+            table: whose rows they are.
+            source: the log, an event a line.
+            folder: of the Parquet files.
 
         Raises:
             OSError: they cannot be written.
         """
-        source = run / layout.EVENTS
         end = _whole_bytes(source)
-        found = parts.chain(folder, EVENTS.name, end)
+        found = parts.chain(folder, table.name, end)
         begin = found[-1].end if found else 0
         paths = [part.path for part in found]
         if begin < end:
-            target = folder / parts.part_name(EVENTS.name, f"{begin}-{end}")
+            target = folder / parts.part_name(table.name, f"{begin}-{end}")
             with parts.publish(target) as new:
                 self._convert_events(source, begin, end, new)
             paths.append(target)
             if begin == 0:
-                parts.drop_others(folder, EVENTS.name, paths)
+                parts.drop_others(folder, table.name, paths)
         return paths
 
     def table(

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which tables there are, what is in their columns, and how one follows from another.
 
-Four tables are made from what lies in run folders: `runs` and `cells` each time,
-`events`, `log_lines`, `crashes` and `packets` once, as Parquet. All others are views
-over these. Every table is in the order of its key, and every time in it is virtual
+Some tables are made from what lies in run folders: `runs` and `cells` each time,
+`events`, `trace_events`, `log_lines`, `crashes` and `packets` once, as Parquet. All
+others are views over these. Every table is in the order of its key, and every time in it is virtual
 time in integer nanoseconds; what the host decided has `host` in its name.
 """
 
@@ -69,6 +69,13 @@ EVENTS = Table(
         Column("kind", "VARCHAR", "One of the kinds of events."),
         Column("fields", "JSON", "What belongs to the kind: `fields->>'process'`."),
     ),
+)
+
+TRACE_EVENTS = Table(
+    "trace_events",
+    "An event of a run's trace as it was recorded; `traces` says more plainly what it is.",
+    EVENTS.key,
+    EVENTS.columns,
 )
 
 LOG_LINES = Table(
@@ -337,7 +344,29 @@ COUNTERS = Table(
     """,
 )
 
-MADE_TABLES = (EVENTS, LOG_LINES, CRASHES, PACKETS)
+TRACES = Table(
+    "traces",
+    "What a tracepoint of a kernel saw.",
+    ("run", "sequence"),
+    (
+        _RUN,
+        Column("sequence", "BIGINT", "Of the event: 0, 1, 2 … over the run's trace."),
+        _TIME,
+        _NODE,
+        _KERNEL,
+        Column("task", "VARCHAR", "The name of the task that was current."),
+        Column("pid", "BIGINT", "Its number in the kernel; 0 where it idled."),
+        Column("event", "VARCHAR", "`sched_switch`, `tcp_probe` …"),
+        Column("fields", "JSON", "Its own: `fields->>'next_comm'`."),
+    ),
+    query="""
+        SELECT run, sequence, time_ns, node, kernel, fields->>'task' AS task,
+               (fields->>'common_pid')::BIGINT AS pid, kind AS event, fields
+        FROM trace_events
+    """,
+)
+
+MADE_TABLES = (EVENTS, TRACE_EVENTS, LOG_LINES, CRASHES, PACKETS)
 """Kept as Parquet beside each run."""
 
 TABLES = (
@@ -350,7 +379,9 @@ TABLES = (
     FINDINGS,
     FAULTS,
     COUNTERS,
+    TRACES,
     EVENTS,
+    TRACE_EVENTS,
     CRASHES,
 )
 """All, in the order of the reference."""
