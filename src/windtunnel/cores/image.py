@@ -8,6 +8,7 @@ that the kernel saved when it switched away from it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,24 +48,29 @@ class Image:
         has_symbols: whether types and source lines are known.
     """
 
-    def __init__(self, core: Path, symbols: Path) -> None:
+    def __init__(self, core: Path, program: Path, symbols: Path | None) -> None:
         """Open it.
 
         Args:
             core: as `machines.core` writes it.
-            symbols: the kernel's debug information, or the program itself: then
-                only the stack of who crashed can be told, without source lines.
+            program: the kernel's, by which stacks are found.
+            symbols: its debug information; without them only the stack of who crashed
+                can be told, with no source lines.
 
         Raises:
             UsageError: the file is no core.
             HostError: it cannot be read.
         """
+        # It says of each variable that gcc describes in a way that is new to it.
+        logging.getLogger("drgn").setLevel(logging.CRITICAL)
         self.program = drgn.Program()
         try:
             self.program.set_core_dump(core)
             self.program.create_loaded_modules()
             module = self.program.main_module()
-            module.try_file(symbols, force=True)  # a twin of the program, and so of another id
+            module.try_file(program)
+            if symbols is not None:
+                module.try_file(symbols, force=True)  # a twin of the program, of another id
         except OSError as error:
             raise HostError(f"cannot read {error.filename or core}: {error.strerror}") from error
         except (ValueError, LookupError, drgn.FaultError) as error:

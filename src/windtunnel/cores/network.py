@@ -40,7 +40,8 @@ def sockets(image: Image) -> Iterator[Socket]:
         if not task.files:
             continue  # it is ending
         for number, file in for_each_file(task):
-            if file.f_op != operations or int(file.private_data) in seen:
+            # A number whose file is being opened has none yet.
+            if not file or file.f_op != operations or int(file.private_data) in seen:
                 continue
             seen.add(int(file.private_data))
             described = _socket(cast("struct socket *", file.private_data), task, int(number))

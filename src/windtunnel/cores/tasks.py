@@ -10,6 +10,7 @@ import drgn
 from windtunnel.cores.facts import Frame, Task, Variable
 from windtunnel.cores.image import READING, Image, task_state, text_of
 
+_PF_KTHREAD = 0x00200000  # include/linux/sched.h
 _VALUE_CHARACTERS = 160
 _NOT_OF_A_NODE = frozenset(("(none)", "localhost", ""))
 # Where a build puts the kernel's source, and what it makes.
@@ -19,8 +20,8 @@ _TREES = ("/source/", "/objects/")
 def node_of(task: Any) -> str:
     """The node of a task: its host name, which each node has for itself; empty for none."""
     space = task.nsproxy
-    if not space:
-        return ""  # it is ending
+    if not space or int(task.flags) & _PF_KTHREAD:
+        return ""  # it is ending, or the kernel's own
     name = text_of(space.uts_ns.name.nodename)
     return "" if name in _NOT_OF_A_NODE else name
 

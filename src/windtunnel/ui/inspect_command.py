@@ -83,7 +83,8 @@ def inspect(
     path = find_run(run, runs)
     core = find_core(path, node)
     kernel = kernel_of(path, core)
-    image = Image(core.path, symbols_file or _symbols(kernel, build=symbols, quiet=quiet))
+    known = symbols_file or _symbols(kernel, build=symbols, quiet=quiet)
+    image = Image(core.path, kernel.path, known)
     others = [one.node or "the shared kernel" for one in cores_of(path) if one != core]
     if others and not quiet:
         say_on_stderr(f"there are more cores: {', '.join(others)} (--node)")
@@ -105,16 +106,16 @@ def _show(image: Image, run: Path, node: str, *, stacks: str, json: bool) -> Non
         inspect_report.print_inspection(run, node, found, lab_time(run))
 
 
-def _symbols(kernel: Kernel, *, build: bool, quiet: bool) -> Path:
-    """The file with a kernel's symbols: built, if it may be."""
+def _symbols(kernel: Kernel, *, build: bool, quiet: bool) -> Path | None:
+    """The file with a kernel's symbols, built if it may be; None without them."""
     from windtunnel.images.symbols import ensure_symbols, find_symbols  # noqa: PLC0415 - as above
     from windtunnel.ui.build_progress import build_shown  # noqa: PLC0415
 
     found = find_symbols(kernel)
+    if not build:
+        return None
     if found is not None:
         return found
-    if not build:
-        return kernel.path
     say_on_stderr(f"building the symbols of {kernel.name}, once; without them: --no-symbols")
     return build_shown(lambda progress: ensure_symbols(kernel, progress), quiet=quiet)
 

@@ -16,7 +16,7 @@ from windtunnel.ui import screen
 from windtunnel.ui.report import short
 
 _ROWS_MAX = 40
-_RECORDS_MAX = 25
+_RECORDS_MAX = 50
 _BLOCKED = "D"
 
 
