@@ -92,7 +92,7 @@ def logs(
 def _read_all(source: str, runs: Path, join_from: Confidence) -> Iterator[tuple[str, KernelLog]]:
     """Read a file, stdin, or each console of a run; the node is the name."""
     from windtunnel.logs.reading import read_log  # noqa: PLC0415
-    from windtunnel.store.kernel_log import consoles, lab_zero_ns, owners_of  # noqa: PLC0415
+    from windtunnel.store.kernel_log import consoles, kernel_logs  # noqa: PLC0415
     from windtunnel.store.run_reader import find_run  # noqa: PLC0415
 
     if source == "-":
@@ -101,13 +101,10 @@ def _read_all(source: str, runs: Path, join_from: Confidence) -> Iterator[tuple[
         yield "", _read_file(Path(source), None, join_from)
     else:
         run = find_run(source, runs)
-        found = consoles(run)
-        if not found:
+        if not consoles(run):
             raise UsageError(f"{run} has no console: no kernel was started in this run")
-        for console in found:
-            owners = owners_of(run, console, lab_zero_ns=lab_zero_ns(run))
-            name = console.node or "the shared kernel"
-            yield name, _read_file(console.path, owners, join_from)
+        for console, log in kernel_logs(run, join_from=join_from):
+            yield console.node or "the shared kernel", log
 
 
 def _read_file(path: Path, owners: Owners | None, join_from: Confidence) -> KernelLog:
