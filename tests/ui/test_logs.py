@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
@@ -44,6 +45,33 @@ def test_stdin_is_read_and_joined_only_as_surely_as_asked(program):
             shown[how] = program("logs", "-", "--min-confidence", how, stdin=stdin).stdout
     assert "T7               a: c\n" in shown["guess"]
     assert "a: c" not in shown["likely"]
+
+
+def test_a_packed_log_and_one_from_a_pipe_are_read(program):
+    whole = program("logs", program.write("log", KMSG)).stdout
+    packed = gzip.compress(KMSG.encode() * 1)
+    (program.folder / "log.gz").write_bytes(packed)
+    assert program("logs", "log.gz").stdout == whole
+    with open(program.folder / "log.gz") as stdin:
+        assert program("logs", "-", stdin=stdin).stdout == whole
+    (program.folder / "cut.gz").write_bytes(packed[:-9])
+    answer = program("logs", "cut.gz")
+    assert answer.returncode == 0
+    assert answer.stderr.startswith("windtunnel: cut.gz: its compressed data is cut; what is")
+    (program.folder / "core").write_bytes(b"\x7fELF")
+    answer = program("logs", "core")
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert "core: an ELF file, perhaps an image of memory, and no log" in answer.stderr
+
+
+def test_a_log_of_the_journal_keeps_its_dates(program):
+    text = "Nov 26 00:44:10 web1 kernel: a\n-- Reboot --\nNov 26 00:53:10 web1 kernel: b\n"
+    answer = program("logs", program.write("log", text))
+    assert [line.split() for line in answer.stdout.splitlines()] == [
+        ["?", "Nov", "26", "00:44:10", "a"],
+        ["---", "another", "boot", "---"],
+        ["Nov", "26", "00:53:10", "b"],
+    ]
 
 
 def test_json_has_the_same(program):
