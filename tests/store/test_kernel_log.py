@@ -6,7 +6,8 @@ from __future__ import annotations
 from windtunnel.logs.printk import Line
 from windtunnel.model.event import Event
 from windtunnel.store import layout
-from windtunnel.store.kernel_log import kernel_logs
+from windtunnel.store.diff.files import compare_logs
+from windtunnel.store.kernel_log import before_our_end, kernel_logs
 from windtunnel.store.run_dir import RunWriter
 
 S = 1_000_000_000
@@ -72,3 +73,40 @@ def test_a_spoilt_record_costs_names_and_no_lines(tmp_path):
     trace.parent.mkdir(exist_ok=True)
     trace.write_text('{"kind":"task_rename"\n')
     assert owners(run) == ["r1/sh", ""]
+
+
+GONE = """\
+[   13.000000][    T7] BUG: kernel NULL pointer dereference, address: 0000000000000008
+agent: reading from the port: No such device
+[   14.000000][    T1] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100
+[   14.000000][    T1] CPU: 0 UID: 0 PID: 1 Comm: init Not tainted 7.3.4 #1 VOLUNTARY
+"""
+
+
+def with_console(base, text):
+    run = run_of(base, [], [])
+    (run / layout.CONSOLE).write_text(text)
+    return run
+
+
+def reports(run):
+    ((_, log),) = kernel_logs(run)
+    return [found.report.title for found in before_our_end(log).reports]
+
+
+def test_what_a_kernel_printed_because_we_were_killed_is_no_event_of_the_lab(tmp_path):
+    one = with_console(tmp_path, GONE)
+    other = with_console(tmp_path, GONE.splitlines(keepends=True)[0])
+    assert reports(one) == reports(other) != []
+    assert compare_logs(one, other) == []
+    ((_, log),) = kernel_logs(one)
+    assert len(log.entries) == 4  # all of it can be read
+
+
+def test_an_init_that_is_killed_by_the_lab_is_a_crash(tmp_path):
+    fault = "exitcode=0x0000000b"
+    for text in (
+        GONE.replace("agent: reading from the port: No such device\n", ""),
+        GONE.replace("exitcode=0x00000100", fault),
+    ):
+        assert "Attempted to kill init" in reports(with_console(tmp_path, text))[-1]

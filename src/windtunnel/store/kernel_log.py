@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from windtunnel.errors import HostError, ProtocolError
-from windtunnel.logs.printk import Confidence, Owners
+from windtunnel.logs.printk import Confidence, Line, Owners
 from windtunnel.logs.reading import KernelLog, read_log
 from windtunnel.model.clock import ZERO_NS
 from windtunnel.model.event import Event
@@ -26,6 +26,9 @@ _PREFIX = "console-"
 _SUFFIX = ".log"
 _NS_PER_MICRO = 1_000
 _PIECE_BYTES = 1 << 20
+# machines/guest/frames.c, die(): it exits with 1, which wait(2) writes as 0x100.
+_PORT_CLOSED = re.compile(r"agent: (?:reading from|writing to) the port: ")
+_AGENT_EXITED = "Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100"
 _NAMES_A_TASK = re.compile(rb'"kind":"(?:sched_process_fork|task_rename)"')
 
 
@@ -84,6 +87,22 @@ def kernel_logs(
         with host_errors(run, f"read {name}", hint=""), console.path.open("rb") as file:
             pieces = iter(lambda: file.read(_PIECE_BYTES), b"")
             yield console, read_log(pieces, owners[console.node], join_from=join_from)
+
+
+def before_our_end(log: KernelLog) -> KernelLog:
+    """Leave out what a kernel printed because we were gone.
+
+    When we are killed, the guest's agent finds its port closed, says so and exits, and a
+    kernel without its first process panics. That is no event of the lab.
+    """
+    for at, entry in enumerate(log.entries):
+        if isinstance(entry, Line) and not entry.is_kernel and _PORT_CLOSED.match(entry.text):
+            rest = [one for one in log.entries[at:] if isinstance(one, Line)]
+            if any(one.text.startswith(_AGENT_EXITED) for one in rest):
+                gone = {id(one) for one in rest}
+                reports = [found for found in log.reports if id(found.headline) not in gone]
+                return KernelLog(log.entries[:at], tuple(reports))
+    return log
 
 
 def _owners(run: Path) -> dict[str, Owners]:

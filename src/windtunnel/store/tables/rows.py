@@ -20,7 +20,7 @@ from windtunnel.logs.reading import KernelLog
 from windtunnel.model.clock import parse_clock
 from windtunnel.model.result import CellResult
 from windtunnel.store import layout
-from windtunnel.store.kernel_log import Console, consoles, kernel_logs, lab_zero_ns
+from windtunnel.store.kernel_log import Console, before_our_end, consoles, kernel_logs, lab_zero_ns
 from windtunnel.store.run_reader import RunReader, is_run, list_runs
 from windtunnel.wire import headers, pcapng
 
@@ -151,7 +151,8 @@ def crash_rows(run: Path) -> Iterator[Row]:
 
 def crash_rows_of(logs: Iterable[tuple[Console, KernelLog]], zero_ns: int) -> Iterator[Row]:
     """Give all crash reports of kernels whose logs are read already."""
-    for console, log in logs:
+    for console, whole in logs:
+        log = before_our_end(whole)
         lines = [entry for entry in log.entries if isinstance(entry, Line)]
         numbers = {id(line): number for number, line in enumerate(lines)}
         for found in log.reports:
