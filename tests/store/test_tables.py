@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from recorded_runs import CONSOLE, EVENTS, begin, capture, cell, record
 from repository import REPOSITORY
-from windtunnel.errors import HostError, UsageError
+from windtunnel.errors import HostError, StateError, UsageError
 from windtunnel.model.event import Event
 from windtunnel.store.processes import processes_from_events
 from windtunnel.store.run_reader import RunReader
 from windtunnel.store.tables import open_runs, parts, schema
-from windtunnel.store.tables.sqlerror import SqlError
+from windtunnel.store.tables.sqlerror import SqlError, explain
 
 
 def ask(base: Path, query: str, said: list[str] | None = None) -> list[tuple]:
@@ -608,3 +608,25 @@ def test_temporary_files_are_gone_when_it_is_closed(tmp_path, monkeypatch):
         runs.sql("select * from runs")
         assert len(list(tmp_path.glob("windtunnel-sql-*"))) == 1
     assert list(tmp_path.glob("windtunnel-sql-*")) == []
+
+
+def test_a_result_is_read_once_and_while_its_handle_is_open(tmp_path):
+    run = record(tmp_path)
+    with open_runs(tmp_path) as runs:
+        rows = runs.sql("select sequence from events order by sequence")
+        assert rows.fetchmany(1) == [(0,)]
+        assert len(rows.fetchall()) == len(EVENTS) - 1
+        for again in (rows.fetchall, rows.df, rows.arrow, rows.pl, lambda: list(rows)):
+            with pytest.raises(StateError, match="have been read"):
+                again()
+        late = runs.sql("select sequence from events")
+        kept = stored(run, "events")
+    for ask_late in (late.fetchall, lambda: runs.sql("select 1"), lambda: late.fetchmany(1)):
+        with pytest.raises(StateError, match=r"is closed|have been read"):
+            ask_late()
+    assert stored(run, "events") == kept != []
+
+
+def test_the_word_that_was_written_is_no_hint():
+    said = 'Parser Error: syntax error at or near "from"\n\nLINE 1: select over from x\n       ^^^^'
+    assert "did you mean" not in explain(said).hint
