@@ -86,7 +86,12 @@ def test_only_reports_can_be_asked_for(program):
     shown = program("logs", program.write("log", KMSG), "--reports").stdout
     assert shown.startswith("\nmishap: trap in node")
     assert "  | traps: node[7] trap invalid" in shown
-    assert program("logs", program.write("none", "x\n"), "--reports").stdout == "no crash report\n"
+    answer = program("logs", program.write("none", "x\n"), "--reports")
+    assert answer.stdout == "no crash report\n"
+    assert answer.stderr == (
+        "windtunnel: none: no line of it begins as a kernel's do; is it a kernel's log?\n"
+    )
+    assert program("logs", program.write("none", "")).stderr == "windtunnel: none: it is empty\n"
 
 
 @pytest.fixture
@@ -118,7 +123,7 @@ def test_a_runs_kernels_are_shown_with_its_processes_as_owners(program, run):
 def test_what_is_neither_file_nor_run_is_said(program, run):
     answer = program("logs", "rong")
     assert answer.returncode == 2
-    assert "there is no run 'rong'" in answer.stderr
+    assert "there is no run 'rong', and no file of this name" in answer.stderr
     (run / "ring" / "0001" / "console.log").unlink()
     (run / "ring" / "0001" / "console-r2.log").unlink()
     answer = program("logs", "ring/1")

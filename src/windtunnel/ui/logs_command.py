@@ -78,6 +78,8 @@ def logs(
         return
     out = screen.out()
     for name, log in read:
+        if not name and (doubt := _doubt(log)):
+            _warn(f"{source}: {doubt}")
         if name and len(read) > 1:
             out.print(f"== {name} ==", style="bold")
         if not reports:
@@ -95,18 +97,40 @@ def _read_all(source: str, runs: Path, join_from: Confidence) -> Iterator[tuple[
     from windtunnel.logs.reading import read_log  # noqa: PLC0415
     from windtunnel.store.kernel_log import consoles, kernel_logs  # noqa: PLC0415
     from windtunnel.store.logfile import log_pieces, stream_pieces  # noqa: PLC0415
-    from windtunnel.store.run_reader import find_run  # noqa: PLC0415
 
     if source == "-":
         yield "", read_log(stream_pieces(sys.stdin.buffer, "stdin", _warn), join_from=join_from)
     elif Path(source).exists() and not Path(source).is_dir():
         yield "", read_log(log_pieces(Path(source), _warn), join_from=join_from)
     else:
-        run = find_run(source, runs)
+        run = _run_of(source, runs)
         if not consoles(run):
             raise UsageError(f"{run} has no console: no kernel was started in this run")
         for console, log in kernel_logs(run, join_from=join_from):
             yield console.node or "the shared kernel", log
+
+
+def _run_of(source: str, runs: Path) -> Path:
+    from windtunnel.store.run_reader import find_run  # noqa: PLC0415 - as above
+
+    try:
+        return find_run(source, runs)
+    except UsageError as error:
+        if Path(source).exists():
+            raise
+        raise UsageError(f"{error.message}, and no file of this name", hint=error.hint) from error
+
+
+def _doubt(log: KernelLog) -> str:
+    """What is to be said of a log that may be none; empty for all others."""
+    from windtunnel.logs.printk import Line  # noqa: PLC0415 - as above
+
+    if not log.entries:
+        return "it is empty"
+    lines = (entry for entry in log.entries if isinstance(entry, Line))
+    if log.reports or any(line.is_kernel for line in lines):
+        return ""
+    return "no line of it begins as a kernel's do; is it a kernel's log?"
 
 
 def _warn(text: str) -> None:
