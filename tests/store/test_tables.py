@@ -359,7 +359,8 @@ def test_files_of_a_newer_version_are_left_alone(tmp_path):
     run = record(tmp_path)
     ask(tmp_path, "select * from events")
     (path,) = stored(run, "events")
-    newer = path.with_name(path.name.replace("events.1.", "events.2."))
+    now, later = (f"events.{version}." for version in (schema.SCHEMA, schema.SCHEMA + 1))
+    newer = path.with_name(path.name.replace(now, later))
     newer.write_bytes(b"of a later version")
     (run / "events.jsonl").write_bytes(b"")  # so that ours are made anew
     assert ask(tmp_path, "select count(*) from events") == [(0,)]

@@ -114,7 +114,9 @@ def cell_rows(results: Path, name: str, warn: Warn) -> Iterator[Row]:
 def log_sources(run: Path) -> list[Path]:
     """Name what the lines of a run's kernels are read from; none without a console."""
     found = [console.path for console in consoles(run)]
-    return [*found, run / layout.EVENTS] if found else []
+    trace = run / layout.FILES / layout.TRACE
+    names = [run / layout.EVENTS, *([trace] if trace.is_file() else [])]
+    return [*found, *names] if found else []
 
 
 def log_rows(run: Path) -> Iterator[Row]:
