@@ -15,7 +15,7 @@ CLOCK_NS = 1_893_456_000_000_000_000  # 2030-01-01T00:00:00Z
 LAB = 'name: ring\nclock: "2030-01-01T00:00:00Z"\n'
 CONSOLE = """\
 [    0.000000][    T0] Linux version 6.12
-[   10.000002][   T12] eth0: link up
+[   10.000000][   T12] eth0: link up
 [   11.000000][   T12] BUG: kernel NULL pointer dereference, address: 0000000000000008
 """
 MANIFEST = {

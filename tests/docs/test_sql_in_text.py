@@ -55,4 +55,6 @@ def test_the_program_of_the_guide_runs(base, monkeypatch, capsys):
     monkeypatch.chdir(base.parent)
     (program,) = PYTHON
     exec(compile(program, "sql.md", "exec"), {})
-    assert capsys.readouterr().out == "ring/0001 it pings\n"
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0] == "ring/0001 it pings"
+    assert shown[1:3] == ["node", "r1    100"]

@@ -100,7 +100,29 @@ def test_the_first_difference_from_another_run_is_shown(tmp_path):
     other = a_run(tmp_path, outputs={("a", "ready"): b"bad\n"})
     text = text_of(run_page(run, against=other).text)
     assert "output of ready on a, stdout, line 1:\n  other  bad\n  this   fine" in text
-    assert "difference" not in text_of(run_page(run).text)
+    assert "Where it parts from 0003, another run" in text
+    assert "Where it parts" not in run_page(run).text
+
+
+def test_a_failed_run_is_compared_with_the_last_that_passed_by_itself(tmp_path):
+    passed = a_run(tmp_path, state="passed", outputs={("a", "ready"): b"good\n"})
+    failed = a_run(tmp_path)
+    page = run_page(failed)
+    assert "Where it parts from 0001, the nearest run that passed" in page.text
+    assert "output of ready on a, stdout, line 1:\n  other  good\n  this   fine" in page.text
+    assert page.warnings == ()
+    assert "Where it parts" not in run_page(passed).text
+    (passed / layout.EVENTS).write_text("no event\n")
+    spoilt = run_page(failed)
+    assert spoilt.warnings == ("no comparison with a run that passed: ProtocolError",)
+    assert "Where it parts" not in spoilt.text
+
+
+def test_a_table_that_is_too_long_says_how_much_is_left_out(tmp_path):
+    events = [check(at * MS, f"check {at}", False) for at in range(1_003)]
+    text = run_page(record(tmp_path, events)).text
+    assert "3 later rows are left out of the table" in text
+    assert "left out of the table" not in run_page(a_run(tmp_path)).text
 
 
 # ---- what is not to be trusted ----
@@ -429,4 +451,11 @@ def test_a_print_shows_what_failed_without_the_controls(tmp_path, show):
     seen = "getComputedStyle(document.querySelector('{}')).display"
     assert browser.ask(seen.format(".controls")) == "none"
     assert browser.ask(seen.format(".failure")) == "block"
+    # The log, all of it that the screen has; of the outputs those that are open.
+    assert browser.ask(seen.format("#log")) == "block"
+    assert browser.ask(seen.format("#outputs details")) == "none"
+    browser.ask("document.querySelector('#outputs details').open = true")
+    assert browser.ask(seen.format("#outputs details")) == "block"
+    lines = "document.getElementById('lines')"
+    assert browser.ask(f"{lines}.scrollHeight > {lines}.clientHeight") is False
     browser.call("Emulation.setEmulatedMedia", media="")

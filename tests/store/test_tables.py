@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from recorded_runs import CONSOLE, EVENTS, begin, capture, cell, record
 from repository import REPOSITORY
-from windtunnel.errors import HostError, UsageError
+from windtunnel.errors import HostError, StateError, UsageError
 from windtunnel.model.event import Event
 from windtunnel.store.processes import processes_from_events
 from windtunnel.store.run_reader import RunReader
 from windtunnel.store.tables import open_runs, parts, schema
-from windtunnel.store.tables.sqlerror import SqlError
+from windtunnel.store.tables.sqlerror import SqlError, explain
 
 
 def ask(base: Path, query: str, said: list[str] | None = None) -> list[tuple]:
@@ -113,7 +113,7 @@ def test_lines_of_the_kernel_are_in_lab_time_with_their_owner(tmp_path):
     query = "select number, time_ns, owner, owner_name, text, confidence, lost from log_lines"
     assert ask(tmp_path, f"{query} order by number limit 2") == [
         (0, -10_000_000_000, "T0", "swapper", "Linux version 6.12", "sure", 0),
-        (1, 2000, "T12", "r1/zebra", "eth0: link up", "sure", 0),
+        (1, 0, "T12", "r1/zebra", "eth0: link up", "sure", 0),
     ]
 
 
@@ -359,7 +359,8 @@ def test_files_of_a_newer_version_are_left_alone(tmp_path):
     run = record(tmp_path)
     ask(tmp_path, "select * from events")
     (path,) = stored(run, "events")
-    newer = path.with_name(path.name.replace("events.1.", "events.2."))
+    now, later = (f"events.{version}." for version in (schema.SCHEMA, schema.SCHEMA + 1))
+    newer = path.with_name(path.name.replace(now, later))
     newer.write_bytes(b"of a later version")
     (run / "events.jsonl").write_bytes(b"")  # so that ours are made anew
     assert ask(tmp_path, "select count(*) from events") == [(0,)]
@@ -407,7 +408,7 @@ def test_old_runs_without_kernel_and_stream_are_read(tmp_path):
         '{"fields":{"lab":"ring","seed":1},"kind":"lab-begin","node":"","sequence":0,"time_ns":0}\n'
     )
     assert ask(tmp_path, "select kernel, stream, kind from events") == [("", "", "lab-begin")]
-    assert ask(tmp_path, "select time_ns from log_lines order by number")[1] == (2000,)
+    assert ask(tmp_path, "select time_ns from log_lines order by number")[1] == (0,)
 
 
 def test_a_capture_that_is_cut_or_no_capture_is_read_as_far_as_it_goes(tmp_path):
@@ -608,3 +609,25 @@ def test_temporary_files_are_gone_when_it_is_closed(tmp_path, monkeypatch):
         runs.sql("select * from runs")
         assert len(list(tmp_path.glob("windtunnel-sql-*"))) == 1
     assert list(tmp_path.glob("windtunnel-sql-*")) == []
+
+
+def test_a_result_is_read_once_and_while_its_handle_is_open(tmp_path):
+    run = record(tmp_path)
+    with open_runs(tmp_path) as runs:
+        rows = runs.sql("select sequence from events order by sequence")
+        assert rows.fetchmany(1) == [(0,)]
+        assert len(rows.fetchall()) == len(EVENTS) - 1
+        for again in (rows.fetchall, rows.df, rows.arrow, rows.pl, lambda: list(rows)):
+            with pytest.raises(StateError, match="have been read"):
+                again()
+        late = runs.sql("select sequence from events")
+        kept = stored(run, "events")
+    for ask_late in (late.fetchall, lambda: runs.sql("select 1"), lambda: late.fetchmany(1)):
+        with pytest.raises(StateError, match=r"is closed|have been read"):
+            ask_late()
+    assert stored(run, "events") == kept != []
+
+
+def test_the_word_that_was_written_is_no_hint():
+    said = 'Parser Error: syntax error at or near "from"\n\nLINE 1: select over from x\n       ^^^^'
+    assert "did you mean" not in explain(said).hint

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
@@ -46,6 +47,33 @@ def test_stdin_is_read_and_joined_only_as_surely_as_asked(program):
     assert "a: c" not in shown["likely"]
 
 
+def test_a_packed_log_and_one_from_a_pipe_are_read(program):
+    whole = program("logs", program.write("log", KMSG)).stdout
+    packed = gzip.compress(KMSG.encode() * 1)
+    (program.folder / "log.gz").write_bytes(packed)
+    assert program("logs", "log.gz").stdout == whole
+    with open(program.folder / "log.gz") as stdin:
+        assert program("logs", "-", stdin=stdin).stdout == whole
+    (program.folder / "cut.gz").write_bytes(packed[:-9])
+    answer = program("logs", "cut.gz")
+    assert answer.returncode == 0
+    assert answer.stderr.startswith("windtunnel: cut.gz: its compressed data is cut; what is")
+    (program.folder / "core").write_bytes(b"\x7fELF")
+    answer = program("logs", "core")
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert "core: an ELF file, perhaps an image of memory, and no log" in answer.stderr
+
+
+def test_a_log_of_the_journal_keeps_its_dates(program):
+    text = "Nov 26 00:44:10 web1 kernel: a\n-- Reboot --\nNov 26 00:53:10 web1 kernel: b\n"
+    answer = program("logs", program.write("log", text))
+    assert [line.split() for line in answer.stdout.splitlines()] == [
+        ["?", "Nov", "26", "00:44:10", "a"],
+        ["---", "another", "boot", "---"],
+        ["Nov", "26", "00:53:10", "b"],
+    ]
+
+
 def test_json_has_the_same(program):
     (log,) = json.loads(program("logs", program.write("log", KMSG), "--json").stdout)
     assert log["kernel"] == ""
@@ -58,7 +86,12 @@ def test_only_reports_can_be_asked_for(program):
     shown = program("logs", program.write("log", KMSG), "--reports").stdout
     assert shown.startswith("\nmishap: trap in node")
     assert "  | traps: node[7] trap invalid" in shown
-    assert program("logs", program.write("none", "x\n"), "--reports").stdout == "no crash report\n"
+    answer = program("logs", program.write("none", "x\n"), "--reports")
+    assert answer.stdout == "no crash report\n"
+    assert answer.stderr == (
+        "windtunnel: none: no line of it begins as a kernel's do; is it a kernel's log?\n"
+    )
+    assert program("logs", program.write("none", "")).stderr == "windtunnel: none: it is empty\n"
 
 
 @pytest.fixture
@@ -90,7 +123,7 @@ def test_a_runs_kernels_are_shown_with_its_processes_as_owners(program, run):
 def test_what_is_neither_file_nor_run_is_said(program, run):
     answer = program("logs", "rong")
     assert answer.returncode == 2
-    assert "there is no run 'rong'" in answer.stderr
+    assert "there is no run 'rong', and no file of this name" in answer.stderr
     (run / "ring" / "0001" / "console.log").unlink()
     (run / "ring" / "0001" / "console-r2.log").unlink()
     answer = program("logs", "ring/1")

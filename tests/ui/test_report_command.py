@@ -101,6 +101,8 @@ def test_results_have_a_page_with_links_to_those_of_failed_runs(program):
     assert "x%3D0/report.html" not in page
     made = sorted(file.parent.name for file in path.glob(f"cells/*/{layout.REPORT}"))
     assert made == ["x=1", "x=2"]
+    failed = (path / "cells/x=1" / layout.REPORT).read_text()
+    assert "Where it parts from x=0, the nearest run that passed" in failed
     assert "the pages of 3 runs" in program("report", "pair", "--all").stdout
 
 

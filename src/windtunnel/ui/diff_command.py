@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -15,9 +15,6 @@ from windtunnel.model.event import KINDS
 from windtunnel.model.nearmiss import hint_for
 from windtunnel.ui import complete
 from windtunnel.ui.options import RUNS, JsonOption, RunArgument, RunsOption, examples
-
-if TYPE_CHECKING:
-    from windtunnel.model.result import CellResult
 
 EPILOG = examples(
     "windtunnel diff ospf-ring/3 ospf-ring/4",
@@ -87,12 +84,13 @@ def diff(
 
 def print_against_good(failed: Path) -> None:
     """Say where a failed run, or cell, parts from the nearest that passed, if there is one."""
+    from windtunnel.store.diff.counterpart import nearest_good  # noqa: PLC0415
     from windtunnel.store.diff.runs import begin_of_difference  # noqa: PLC0415
     from windtunnel.ui import diff_report, screen  # noqa: PLC0415
     from windtunnel.ui.report import short  # noqa: PLC0415
 
     try:
-        good = _good(failed)
+        good = nearest_good(failed)
         if good is None:
             return
         changed, events = begin_of_difference(good, failed, context=3)
@@ -109,6 +107,7 @@ def print_against_good(failed: Path) -> None:
 
 def _both(run: str, other: str | None, runs: Path) -> tuple[Path, Path]:
     """The two runs; the good one first where only one is named."""
+    from windtunnel.store.diff.counterpart import nearest_good  # noqa: PLC0415
     from windtunnel.store.run_reader import find_record, is_results  # noqa: PLC0415
 
     first = find_record(run, runs)
@@ -121,7 +120,7 @@ def _both(run: str, other: str | None, runs: Path) -> tuple[Path, Path]:
             )
     if second is not None:
         return first, second
-    good = _good(first)
+    good = nearest_good(first)
     if good is None:
         raise UsageError(
             f"there is no run that passed to compare {first} with", hint="name the other one"
@@ -142,35 +141,6 @@ def _warn_of_newer(*paths: Path) -> None:
                 f"windtunnel: {path}: recorded by a newer windtunnel (schema {schema}, this one "
                 f"reads {SCHEMA_VERSION}): what this one does not know is not compared"
             )
-
-
-def _results_of(run: Path) -> Path | None:
-    """The results of which a run is a cell."""
-    from windtunnel.store.run_reader import is_results  # noqa: PLC0415
-
-    results = run.absolute().parent.parent
-    return results if is_results(results) else None
-
-
-def _good(run: Path) -> Path | None:
-    """The nearest run that passed: of a cell among its own results."""
-    from windtunnel.store.diff.counterpart import last_passing, nearest_passing  # noqa: PLC0415
-
-    results = _results_of(run)
-    if results is None:
-        return last_passing(run)
-    cell = _cell(results, run)
-    return None if cell is None else nearest_passing(results, cell)
-
-
-def _cell(results: Path, run: Path) -> CellResult | None:
-    from windtunnel.store.results import cell_results  # noqa: PLC0415
-
-    there = run.resolve()
-    for one in cell_results(results):
-        if one.run and (results / one.run).resolve() == there:
-            return one
-    return None
 
 
 @contextmanager

@@ -16,16 +16,16 @@ from windtunnel.ui import complete
 from windtunnel.ui.options import RUNS, JsonOption, RunsOption, examples
 
 if TYPE_CHECKING:
-    from windtunnel.logs.printk import Confidence, Entry, Line, Owners
+    from windtunnel.logs.printk import Confidence, Entry, Line
     from windtunnel.logs.reading import Found, KernelLog
 
 EPILOG = examples(
     "windtunnel logs ospf-ring/latest",
-    "windtunnel logs /var/log/kern.log --reports",
+    "windtunnel logs /var/log/kern.log.2.gz --reports",
+    "journalctl -k -b -1 -o json | windtunnel logs -",
     "ssh server cat /dev/kmsg | windtunnel logs -",
 )
 
-_PIECE_BYTES = 1 << 20
 _MICROS = 1_000_000
 
 
@@ -62,9 +62,10 @@ def logs(
 ) -> None:
     """Show a kernel's log: whole lines, their owners, and crashes.
 
-    Takes what /dev/kmsg, dmesg, a serial console, netconsole or the system log gave,
-    of any machine. Lines whose pieces are not surely one line are marked with ~, and with
-    ? where it is a guess; what is lost is said where it is missing.
+    Takes what /dev/kmsg, dmesg, a serial console, netconsole, journalctl or the system log
+    gave, of any machine, and unpacks gzip, xz, bzip2, zstd and lz4. Lines whose pieces are
+    not surely one line are marked with ~, and with ? where it is a guess; what is lost is
+    said where it is missing.
     """
     # Imported here, so that other commands do not wait for it.
     from windtunnel.logs.printk import Confidence  # noqa: PLC0415
@@ -77,6 +78,8 @@ def logs(
         return
     out = screen.out()
     for name, log in read:
+        if not name and (doubt := _doubt(log)):
+            _warn(f"{source}: {doubt}")
         if name and len(read) > 1:
             out.print(f"== {name} ==", style="bold")
         if not reports:
@@ -92,34 +95,48 @@ def logs(
 def _read_all(source: str, runs: Path, join_from: Confidence) -> Iterator[tuple[str, KernelLog]]:
     """Read a file, stdin, or each console of a run; the node is the name."""
     from windtunnel.logs.reading import read_log  # noqa: PLC0415
-    from windtunnel.store.kernel_log import consoles, lab_zero_ns, owners_of  # noqa: PLC0415
-    from windtunnel.store.run_reader import find_run  # noqa: PLC0415
+    from windtunnel.store.kernel_log import consoles, kernel_logs  # noqa: PLC0415
+    from windtunnel.store.logfile import log_pieces, stream_pieces  # noqa: PLC0415
 
     if source == "-":
-        yield "", read_log(_pieces(sys.stdin.buffer), join_from=join_from)
-    elif Path(source).is_file():
-        yield "", _read_file(Path(source), None, join_from)
+        yield "", read_log(stream_pieces(sys.stdin.buffer, "stdin", _warn), join_from=join_from)
+    elif Path(source).exists() and not Path(source).is_dir():
+        yield "", read_log(log_pieces(Path(source), _warn), join_from=join_from)
     else:
-        run = find_run(source, runs)
-        found = consoles(run)
-        if not found:
+        run = _run_of(source, runs)
+        if not consoles(run):
             raise UsageError(f"{run} has no console: no kernel was started in this run")
-        for console in found:
-            owners = owners_of(run, console, lab_zero_ns=lab_zero_ns(run))
-            name = console.node or "the shared kernel"
-            yield name, _read_file(console.path, owners, join_from)
+        for console, log in kernel_logs(run, join_from=join_from):
+            yield console.node or "the shared kernel", log
 
 
-def _read_file(path: Path, owners: Owners | None, join_from: Confidence) -> KernelLog:
-    from windtunnel.logs.reading import read_log  # noqa: PLC0415 - as above
-    from windtunnel.store.layout import host_errors  # noqa: PLC0415
+def _run_of(source: str, runs: Path) -> Path:
+    from windtunnel.store.run_reader import find_run  # noqa: PLC0415 - as above
 
-    with host_errors(path.parent, f"read {path.name}", hint=""), path.open("rb") as file:
-        return read_log(_pieces(file), owners, join_from=join_from)
+    try:
+        return find_run(source, runs)
+    except UsageError as error:
+        if Path(source).exists():
+            raise
+        raise UsageError(f"{error.message}, and no file of this name", hint=error.hint) from error
 
 
-def _pieces(file: Any) -> Iterator[bytes]:
-    return iter(lambda: file.read(_PIECE_BYTES), b"")
+def _doubt(log: KernelLog) -> str:
+    """What is to be said of a log that may be none; empty for all others."""
+    from windtunnel.logs.printk import Line  # noqa: PLC0415 - as above
+
+    if not log.entries:
+        return "it is empty"
+    lines = (entry for entry in log.entries if isinstance(entry, Line))
+    if log.reports or any(line.is_kernel for line in lines):
+        return ""
+    return "no line of it begins as a kernel's do; is it a kernel's log?"
+
+
+def _warn(text: str) -> None:
+    from windtunnel.ui import screen  # noqa: PLC0415 - as above
+
+    screen.err().print(f"windtunnel: {text}")
 
 
 def _entry_text(entry: Entry) -> Iterator[str]:
@@ -128,7 +145,7 @@ def _entry_text(entry: Entry) -> Iterator[str]:
     if not isinstance(entry, Line):
         yield f"--- {entry.why} ---"
         return
-    stamp = "" if entry.first_micros is None else _seconds(entry.first_micros)
+    stamp = entry.when if entry.first_micros is None else _seconds(entry.first_micros)
     before = f"{_mark(entry)} {stamp:>13} {_owner(entry):<16} "
     for text in entry.text.split("\n"):
         yield before + text if entry.is_kernel else f"{_mark(entry)} {text}"
@@ -156,7 +173,7 @@ def _reports_text(reports: Iterable[Found], *, with_extract: bool) -> Iterator[s
         facts = {
             "kind": str(report.kind),
             "by": _owner(found.headline),
-            "at": ""
+            "at": found.headline.when
             if found.headline.first_micros is None
             else f"{_seconds(found.headline.first_micros)} s",
             "corrupted": report.corrupted,

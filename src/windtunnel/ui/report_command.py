@@ -43,7 +43,7 @@ def report(
         str | None,
         typer.Option(
             metavar="RUN",
-            help="Say what the first difference from this run is.",
+            help="Compare it with this run. Default, if it did not pass: the nearest that did.",
             autocompletion=complete.runs,
         ),
     ] = None,

@@ -52,12 +52,18 @@ def test_the_owner_of_a_line_is_found_behind_what_others_printed(line, owner, te
     ("line", "record"),
     [
         ("[    1.000000][    T1]  a", Record(" a", None, 1_000_000, None, "T1")),
-        ("Nov 26 00:44:10 host kernel: [    2.000000] a", Record("a", None, 2_000_000)),
-        ("<4>Nov  6 00:44:10 host kernel: a", Record("a", None, None, 4)),
-        ("2026-11-26T00:44:10.123+00:00 host kernel[1]: a", Record("a")),
+        (
+            "Nov 26 00:44:10 host kernel: [    2.000000] a",
+            Record("a", None, 2_000_000, when="Nov 26 00:44:10"),
+        ),
+        ("<4>Nov  6 00:44:10 host kernel: a", Record("a", None, None, 4, when="Nov  6 00:44:10")),
+        (
+            "2026-11-26T00:44:10.123+00:00 host kernel[1]: a",
+            Record("a", when="2026-11-26T00:44:10.123+00:00"),
+        ),
         ("kern  :warn  : [    2.000000] a", Record("a", None, 2_000_000, 4)),
         ("daemon:info  : a", Record("a", None, None, 30)),
-        ("[Thu Nov 26 00:44:10 2026] a", Record("a")),
+        ("[Thu Nov 26 00:44:10 2026] a", Record("a", when="Thu Nov 26 00:44:10 2026")),
         (
             "Nov 26 00:44:10 host sshd[7]: a",
             Record("Nov 26 00:44:10 host sshd[7]: a", is_kernel=False),

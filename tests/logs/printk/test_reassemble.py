@@ -263,6 +263,6 @@ def test_a_line_can_be_written_as_a_console_does_and_as_json():
     ]  # fmt: skip
     assert lines[0].to_json() == {
         "text": "a\nb", "pieces": ["a\nb"], "sequences": [1], "level": 6, "facility": 0,
-        "first_us": 1_500_000, "last_us": 1_500_000, "owner": "T7", "owner_name": "",
+        "first_us": 1_500_000, "last_us": 1_500_000, "when": "", "owner": "T7", "owner_name": "",
         "kernel": True, "confidence": "sure", "doubts": [],
     }  # fmt: skip

@@ -5,7 +5,7 @@ There may be anything: prefixes in part or in full, lines of programs, lines cut
 two by them, and what a daemon or dmesg puts before the kernel's own prefix.
 
 Source: kernel/printk/printk.c, record_print_text(), console_prepend_dropped(),
-console_prepend_replay(); dmesg(1); RFC 3164 and 5424.
+console_prepend_replay(); systemd's src/shared/logs-show.c for what stands between boots.
 """
 
 from __future__ import annotations
@@ -14,27 +14,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from windtunnel.logs.printk.foreign import Foreign, parse_foreign, without_colours
 from windtunnel.logs.printk.framing import ENDS_WITHIN, Lines, show
 from windtunnel.logs.printk.prefix import parse_prefix
 from windtunnel.logs.printk.record import Item, Lost, Record, Replay
 
 _DROPPED = re.compile(r"\*\* (\d{1,20}) printk messages dropped \*\*(?: (?=.))?", re.ASCII)
+# What journalctl and rsyslog write between two boots.
+_BOOT = re.compile(r"-- (?:Boot [0-9a-f]{32}|Reboot) --")
 _REPLAY = "** replaying previous printk message **"
 
-# "Nov 26 00:44:10 host kernel: ", with a full date, or without any as journalctl -o cat.
-_SYSLOG = re.compile(
-    r"(?:<(?P<pri>\d{1,3})>1? ?)?"
-    r"(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?"
-    r"|\d{4}-\d\d-\d\dT[\d:.,]+(?:Z|[+-]\d\d:?\d\d)?)"
-    r" \S+ kernel(?:\[\d+\])?: ?",
-    re.ASCII,
-)
-_LEVELS = "emerg alert crit err warn notice info debug".split()
-_FACILITIES = "kern user mail daemon auth syslog lpr news uucp cron authpriv ftp".split()
-# dmesg --decode: "kern  :warn  : [    1.234567] text"
-_DECODED = re.compile(rf"({'|'.join(_FACILITIES)}) *:({'|'.join(_LEVELS)}) *: ")
-# dmesg --ctime: "[Thu Nov 26 00:44:10 2026] text". Such times are of another clock.
-_CTIME = re.compile(r"\[[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}\] ", re.ASCII)
 # Somebody's line into which the kernel printed one of its own.
 _INNER = re.compile(r"(?:<\d{1,4}>)?\[ *\d{1,9}\.\d{6}\](?:\[ *[CT]\d{1,10}\])? ", re.ASCII)
 
@@ -52,16 +41,28 @@ class ConsoleParser:
 
     def feed(self, data: bytes) -> list[Item]:
         """Take the next piece of the stream; return the lines that are complete."""
-        return [item for line in self._lines.feed(data) for item in self._parse(show(line))]
+        return [
+            item
+            for line in self._lines.feed(data)
+            for item in self._parse(show(without_colours(line)))
+        ]
 
     def finish(self) -> list[Item]:
         """End the stream; return its last line, when that has no newline."""
-        items = [item for line in self._lines.finish() for item in self._parse(show(line))]
+        items = [
+            item
+            for line in self._lines.finish()
+            for item in self._parse(show(without_colours(line)))
+        ]
         if items and isinstance(items[-1], Record):
             items[-1] = replace(items[-1], lacks=ENDS_WITHIN)
         return items
 
     def _parse(self, line: str) -> Iterator[Item]:
+        if _BOOT.fullmatch(line):
+            self._micros = 0
+            yield Lost(None, "another boot")
+            return
         while match := _DROPPED.search(line):
             if match.start():
                 yield from self._parse(line[: match.start()])
@@ -95,19 +96,12 @@ class ConsoleParser:
 
 def _records_of(line: str) -> Iterator[Record]:
     """Split a line of a console into the records that are in it."""
-    priority: int | None = None
-    is_kernel = False
-    if match := _SYSLOG.match(line):
-        priority = None if match["pri"] is None else int(match["pri"])
-        is_kernel = True
-        line = line[match.end() :]
-    elif match := _DECODED.match(line):
-        priority = _FACILITIES.index(match[1]) * 8 + _LEVELS.index(match[2])
-        is_kernel = True
-        line = line[match.end() :]
-    if match := _CTIME.match(line):
-        is_kernel = True
-        line = line[match.end() :]
+    foreign = parse_foreign(line)
+    is_kernel = foreign is not None
+    if foreign is None:
+        foreign = Foreign(0)
+    line = line[foreign.length :]
+    priority, micros, caller = foreign.priority, foreign.micros, foreign.caller
     cut_in = False
     while True:
         prefix = parse_prefix(line)
@@ -120,14 +114,15 @@ def _records_of(line: str) -> Iterator[Record]:
         text = line[length:] if inner is None else line[length : inner.start()]
         yield Record(
             text,
-            micros=None if prefix is None else prefix.micros,
+            micros=micros if prefix is None or prefix.micros is None else prefix.micros,
             priority=priority,
-            caller="" if prefix is None else prefix.caller,
+            caller=caller if prefix is None else prefix.caller or caller,
             is_kernel=is_kernel,
             cut_in=cut_in,
+            when=foreign.when,
         )
         if inner is None:
             return
         line = line[inner.start() :]
         cut_in = True
-        priority = None
+        priority, micros, caller = None, None, ""

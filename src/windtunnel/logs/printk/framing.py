@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import codecs
 import re
+from collections.abc import Iterable, Iterator
 
 # The kernel's records end at 1 KiB and its consoles' lines at 2. Longer "lines" are binary
 # data, or a file without newlines, and must not fill the memory.
@@ -12,6 +14,11 @@ LINE_MAX_BYTES = 65_536
 ENDS_WITHIN = "the log ends within it"
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+
+
+# What begins a text file of some other system.
+_UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+_MARK_BYTES = 3
 
 
 class Lines:
@@ -44,6 +51,26 @@ def show(data: bytes) -> str:
     """
     text = data.decode("utf-8", "backslashreplace").rstrip("\r")
     return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+
+
+def as_utf8(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Leave out a mark of the byte order, and decode UTF-16 where the mark says so."""
+    pieces = iter(pieces)
+    begin = b""
+    for piece in pieces:
+        begin += piece
+        if len(begin) >= _MARK_BYTES:
+            break
+    coding = _UTF16.get(begin[:2])
+    if coding is None:
+        yield begin.removeprefix(codecs.BOM_UTF8)
+        yield from pieces
+        return
+    decoder = codecs.getincrementaldecoder(coding)("replace")
+    yield decoder.decode(begin[2:]).encode("utf-8", "replace")
+    for piece in pieces:
+        yield decoder.decode(piece).encode("utf-8", "replace")
+    yield decoder.decode(b"", final=True).encode("utf-8", "replace")
 
 
 def _parts(line: bytes) -> list[bytes]:

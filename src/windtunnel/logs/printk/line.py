@@ -35,6 +35,7 @@ class Line:
         is_kernel: False for what programs wrote to the console.
         confidence: of the whole line.
         doubts: why it is not sure; empty when it is.
+        when: the time of another clock, as its first piece has it; empty where there is none.
     """
 
     text: str
@@ -49,6 +50,7 @@ class Line:
     is_kernel: bool
     confidence: Confidence
     doubts: tuple[str, ...]
+    when: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Give all as JSON values."""
@@ -60,6 +62,7 @@ class Line:
             "facility": self.facility,
             "first_us": self.first_micros,
             "last_us": self.last_micros,
+            "when": self.when,
             "owner": self.owner,
             "owner_name": self.owner_name,
             "kernel": self.is_kernel,

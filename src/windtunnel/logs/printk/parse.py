@@ -8,6 +8,8 @@ from enum import Enum
 from itertools import chain
 
 from windtunnel.logs.printk.console import ConsoleParser
+from windtunnel.logs.printk.framing import as_utf8
+from windtunnel.logs.printk.jsonlog import dmesg_records, is_dmesg, is_journal, journal_records
 from windtunnel.logs.printk.kmsg import KmsgParser, parse_header
 from windtunnel.logs.printk.netconsole import Sequencer
 from windtunnel.logs.printk.record import Item
@@ -21,6 +23,8 @@ class Form(Enum):
 
     KMSG = "records of /dev/kmsg or of netconsole in its extended form"
     CONSOLE = "text of a console, of dmesg, or of the system log"
+    JOURNAL = "objects of journalctl -o json"
+    DMESG = "the object of dmesg --json"
 
 
 def form_of(sample: bytes) -> Form:
@@ -29,6 +33,10 @@ def form_of(sample: bytes) -> Form:
     At least as many records as other lines make it records; lines that begin with a
     blank are a part of the line before.
     """
+    if is_journal(sample):
+        return Form.JOURNAL
+    if is_dmesg(sample):
+        return Form.DMESG
     lines = [line for line in sample.split(b"\n") if line.strip() and line[:1] != b" "]
     records = sum(parse_header(line) is not None for line in lines)
     return Form.KMSG if records and records * 2 >= len(lines) else Form.CONSOLE
@@ -43,14 +51,19 @@ def parse_log(pieces: Iterable[bytes]) -> Iterator[Item]:
     Returns:
         Its records in their order, and the places where some are lost.
     """
-    pieces = iter(pieces)
+    pieces = as_utf8(pieces)
     sample = b""
     for piece in pieces:
         sample += piece
         if len(sample) >= SAMPLE_BYTES:
             break
-    form = form_of(sample[:SAMPLE_BYTES])
-    yield from (_kmsg if form is Form.KMSG else _console)(chain([sample], pieces))
+    readers = {
+        Form.KMSG: _kmsg,
+        Form.CONSOLE: _console,
+        Form.JOURNAL: journal_records,
+        Form.DMESG: dmesg_records,
+    }
+    yield from readers[form_of(sample[:SAMPLE_BYTES])](chain([sample], pieces))
 
 
 def _kmsg(pieces: Iterable[bytes]) -> Iterator[Item]:

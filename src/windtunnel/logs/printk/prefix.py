@@ -6,7 +6,8 @@
     |  `-- seconds since boot, 5 + 6 digits or more
     `-- facility * 8 + level, where console_msg_format=syslog
 
-Each part may be missing; a blank follows the last one.
+Each part may be missing; a blank follows the last one. dmesg (util-linux 2.41) puts a
+blank before the caller, too.
 
 Source: kernel/printk/printk.c, info_print_prefix(), print_syslog(), print_time(), print_caller().
 """
@@ -21,7 +22,7 @@ _STAMP = r"\[ *(?P<seconds>\d{1,9})\.(?P<micros>\d{6})\]"
 _CALLER = r"\[ *(?P<caller>[CT]\d{1,10})\]"
 _ONLY_CALLER = _CALLER.replace("caller", "only_caller")
 _PREFIX = re.compile(
-    rf"(?:<(?P<pri>\d{{1,4}})>)?(?:{_STAMP}(?:{_CALLER})?|{_ONLY_CALLER})(?: |$)", re.ASCII
+    rf"(?:<(?P<pri>\d{{1,4}})>)?(?:{_STAMP}(?: ?{_CALLER})?|{_ONLY_CALLER})(?: |$)", re.ASCII
 )
 _PRIORITY_ONLY = re.compile(r"<(\d{1,4})>", re.ASCII)
 # What other programs print on the same line before the kernel's own text.

@@ -312,6 +312,7 @@ class _Reassembler:
             is_kernel=first.is_kernel,
             confidence=line.confidence,
             doubts=tuple(line.doubts),
+            when=first.when,
         )
 
 

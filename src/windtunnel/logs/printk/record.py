@@ -23,6 +23,8 @@ class Record:
             programs write to it.
         cut_in: it begins in the middle of a console's line.
         lacks: what of it is lost, in words; empty when it is whole.
+        when: the time of another clock that stands before it, in that clock's words, such
+            as "Nov 26 00:44:10"; empty where there is none.
         tags: "SUBSYSTEM", "DEVICE", and what netconsole adds, such as "taskname".
     """
 
@@ -35,6 +37,7 @@ class Record:
     is_kernel: bool = True
     cut_in: bool = False
     lacks: str = ""
+    when: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property

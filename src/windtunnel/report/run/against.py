@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from windtunnel.errors import WindtunnelError
 from windtunnel.model.event import Event
 from windtunnel.model.eventtext import event_text
+from windtunnel.store.diff.counterpart import nearest_good
 from windtunnel.store.diff.events import Wanted
 from windtunnel.store.diff.runs import RunDifference, diff_runs
 
@@ -18,12 +21,60 @@ LINES_MAX = 20
 """Of the lab's changed lines, and of outputs that differ."""
 
 
-def difference_text(run: Path, other: Path) -> str:
-    """Say what the two were made from, the first event that differs, and outputs.
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where a run parts from another one.
+
+    Attributes:
+        other: the other one's folder, as it is called: "0003", "cells/loss=0".
+        has_passed: it was chosen because it is the nearest that passed.
+        text: what they were made from, the first event that differs, and outputs.
+    """
+
+    other: str
+    has_passed: bool
+    text: str
+
+
+def difference_from(run: Path, other: Path) -> Difference:
+    """Compare a run with another one.
 
     Raises:
         UsageError, ProtocolError, HostError: one of the two cannot be read.
     """
+    return Difference(_name(run, other), has_passed=False, text=_difference_text(run, other))
+
+
+def difference_from_good(run: Path, warn: Callable[[str], None]) -> Difference | None:
+    """Compare a run with the nearest that passed, as `windtunnel run` chooses it.
+
+    Args:
+        run: its folder.
+        warn: told in a sentence when there is one and it cannot be compared.
+
+    Returns:
+        None when there is none.
+    """
+    try:
+        good = nearest_good(run)
+        if good is None:
+            return None
+        return Difference(_name(run, good), has_passed=True, text=_difference_text(run, good))
+    except WindtunnelError as error:
+        # Where the folder lies is no part of the run.
+        warn(f"no comparison with a run that passed: {type(error).__name__}")
+        return None
+
+
+def _name(run: Path, other: Path) -> str:
+    """The other run's name: below its results when both are cells, else its number."""
+    one, two = run.resolve(), other.resolve()
+    if two.parent == one.parent:
+        return two.name
+    return f"{two.parent.name}/{two.name}"
+
+
+def _difference_text(run: Path, other: Path) -> str:
     found = diff_runs(other, run, Wanted(context=CONTEXT))
     return "\n".join(_lines(found)) or "Nothing that was recorded differs."
 

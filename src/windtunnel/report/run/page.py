@@ -24,16 +24,17 @@ from windtunnel.model.lab import LabSpec
 from windtunnel.model.result import CheckResult
 from windtunnel.report.overview import check_title, virtual_text
 from windtunnel.report.page import MESSAGE_CHARACTERS_MAX, for_script
-from windtunnel.report.run.against import difference_text
+from windtunnel.report.run.against import Difference, difference_from, difference_from_good
 from windtunnel.report.run.flows import FLOWS_MAX, flows_json, flows_of
 from windtunnel.report.run.packets import PACKETS_MAX, Captured, read_captures
 from windtunnel.report.run.record import UNFINISHED, RunRecord, read_record
 from windtunnel.report.run.roundtrip import round_trips_of
 from windtunnel.report.run.states import Moment, moments_json, moments_of
-from windtunnel.report.run.texts import crashes_of, kernel_lines, outputs_of
+from windtunnel.report.run.texts import crashes_of, kernel_lines, logs_of, outputs_of
 from windtunnel.report.run.throughput import throughput_of
 from windtunnel.report.run.timeline import TimelineRow, rows_json, timeline_of
 from windtunnel.report.text import shown, shown_line, shown_name
+from windtunnel.store.kernel_log import lab_zero_ns
 from windtunnel.store.results import CHECK_KINDS, check_result
 
 CHECKS_MAX = 50
@@ -68,7 +69,8 @@ def run_page(path: Path, *, against: Path | None = None) -> RunPage:
 
     Args:
         path: the run's folder.
-        against: another run, whose first difference from this one is to be shown.
+        against: another run, whose first difference from this one is to be shown. None: of
+            one that did not pass, the nearest that did.
 
     Raises:
         UsageError: there is no run in this folder.
@@ -80,6 +82,9 @@ def run_page(path: Path, *, against: Path | None = None) -> RunPage:
     rows, bars_left = timeline_of(record)
     data, lefts = _data(record, captured, moments, rows)
     lefts |= {"moments": moments_left, "bars": bars_left}
+    table, table_left = _table(rows)
+    lefts |= {"table": table_left}
+    difference = _difference(record, against)
     css, script = _css(), _part("run.js")
     template = Environment(autoescape=True, undefined=StrictUndefined).from_string(
         _part("run.html")
@@ -94,13 +99,13 @@ def run_page(path: Path, *, against: Path | None = None) -> RunPage:
         failed=[_failure(check) for check in failed[:CHECKS_MAX]],
         failed_left=max(len(failed) - CHECKS_MAX, 0),
         crashes=data["crashes"],
-        difference=None if against is None else shown(difference_text(path, against)),
+        difference=_difference_json(difference),
         repeat=_repeat(record),
         is_replay=bool(_REPLAY.search(str(record.manifest.get("repeat", "")))),
         warnings=[shown_line(text) for text in record.warnings],
         topology=_topology(record.spec),
         has_moments=len(moments) > 1,
-        rows=_table(rows),
+        rows=table,
         lefts=lefts,
         packets_max=PACKETS_MAX,
         flows_max=FLOWS_MAX,
@@ -115,6 +120,24 @@ def run_page(path: Path, *, against: Path | None = None) -> RunPage:
         data=for_script({name: value for name, value in data.items() if name != "crashes"}),
     )
     return RunPage(text, tuple(record.warnings))
+
+
+def _difference(record: RunRecord, against: Path | None) -> Difference | None:
+    if against is not None:
+        return difference_from(record.path, against)
+    if record.state == "passed":
+        return None
+    return difference_from_good(record.path, record.warnings.append)
+
+
+def _difference_json(difference: Difference | None) -> dict[str, str] | None:
+    if difference is None:
+        return None
+    words = "the nearest run that passed" if difference.has_passed else "another run"
+    return {
+        "title": f"Where it parts from {shown_name(difference.other)}, {words}",
+        "text": shown(difference.text),
+    }
 
 
 def _part(name: str) -> str:
@@ -137,7 +160,8 @@ def _data(
 ) -> tuple[dict[str, Any], dict[str, int]]:
     throughput, throughput_left = throughput_of(record)
     round_trips, round_trips_left = round_trips_of(captured)
-    lines, lines_left = kernel_lines(record)
+    logs, zero_ns = logs_of(record), lab_zero_ns(record.path)
+    lines, lines_left = kernel_lines(logs, zero_ns)
     ladder = flows_json(flows_of(captured), record.nodes)
     data = {
         "end": max(record.end_ns, 1),
@@ -148,7 +172,7 @@ def _data(
         "flows": ladder["flows"],
         "lines": lines,
         "outputs": outputs_of(record),
-        "crashes": crashes_of(record),
+        "crashes": crashes_of(logs, zero_ns),
     }
     lefts = {
         "throughput": throughput_left,
@@ -242,12 +266,13 @@ TABLE_ROWS_MAX = 1_000
 """Of the timeline as a table, which people hear rather than see."""
 
 
-def _table(rows: list[TimelineRow]) -> list[dict[str, str]]:
+def _table(rows: list[TimelineRow]) -> tuple[list[dict[str, str]], int]:
+    """Give the rows of the table, and how many were left out."""
     bars = [(bar, row.group) for row in rows for bar in row.bars]
     # What prepared the lab, and went well, is before everything and says little.
     bars = [one for one in bars if one[0].start_ns >= 0 or one[0].kind not in ("ran", "passed")]
     bars.sort(key=lambda one: one[0].start_ns)
-    return [
+    table = [
         {
             "start": _time_text(bar.start_ns),
             "end": _time_text(bar.end_ns),
@@ -257,6 +282,7 @@ def _table(rows: list[TimelineRow]) -> list[dict[str, str]]:
         }
         for bar, group in bars[:TABLE_ROWS_MAX]
     ]
+    return table, len(bars) - len(table)
 
 
 def _time_text(time_ns: int | None) -> str:

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from windtunnel.errors import HostError, WindtunnelError
+from windtunnel.logs.reading import KernelLog
 from windtunnel.report.run.record import RunRecord
 from windtunnel.report.text import shown, shown_name
+from windtunnel.store.kernel_log import Console, kernel_logs
 from windtunnel.store.layout import host_errors
 from windtunnel.store.run_reader import OutputFile, RunReader
-from windtunnel.store.tables.rows import crash_rows, log_rows
+from windtunnel.store.tables.rows import crash_rows_of, log_rows_of
 
 LINES_MAX = 4_000
 """Of all kernels' logs: the first of them and the last."""
@@ -28,7 +29,21 @@ OUTPUTS_BYTES_MAX = 1_500_000
 _FIRST_LINES = LINES_MAX // 4
 
 
-def kernel_lines(record: RunRecord) -> tuple[list[list[Any]], int]:
+Logs = tuple[tuple[Console, KernelLog], ...]
+
+
+def logs_of(record: RunRecord) -> Logs:
+    """Read the logs of the run's kernels, as far as they can be read."""
+    found = []
+    try:
+        for one in kernel_logs(record.path):
+            found.append(one)  # noqa: PERF402 - what was read before an error is kept
+    except (WindtunnelError, OSError) as error:
+        record.warnings.append(f"the kernels' log cannot be read: {type(error).__name__}")
+    return tuple(found)
+
+
+def kernel_lines(logs: Logs, zero_ns: int) -> tuple[list[list[Any]], int]:
     """Give the lines of the run's kernels, and how many were left out in the middle.
 
     A line is `[time_ns, kernel, level, owner, confidence, text, lost]`, with None where
@@ -37,20 +52,13 @@ def kernel_lines(record: RunRecord) -> tuple[list[list[Any]], int]:
     first: list[list[Any]] = []
     last: list[list[Any]] = []
     count = 0
-    for row in _rows(record):
+    for row in log_rows_of(logs, zero_ns):
         count += 1
         (first if count <= _FIRST_LINES else last).append(_line(row))
         if len(last) > 2 * (LINES_MAX - _FIRST_LINES):
             del last[: len(last) // 2]
     last = last[-(LINES_MAX - _FIRST_LINES) :]
     return [*first, *last], count - len(first) - len(last)
-
-
-def _rows(record: RunRecord) -> Iterator[dict[str, Any]]:
-    try:
-        yield from log_rows(record.path)
-    except (WindtunnelError, OSError) as error:
-        record.warnings.append(f"the kernels' log cannot be read: {type(error).__name__}")
 
 
 def _line(row: dict[str, Any]) -> list[Any]:
@@ -66,25 +74,19 @@ def _line(row: dict[str, Any]) -> list[Any]:
     ]
 
 
-def crashes_of(record: RunRecord) -> list[dict[str, Any]]:
+def crashes_of(logs: Logs, zero_ns: int) -> list[dict[str, Any]]:
     """Give the crash reports of the run's kernels, the first first."""
-    found = []
-    try:
-        for row in crash_rows(record.path):
-            owner = f"{row['owner'] or ''} {row['owner_name'] or ''}".strip()
-            found.append(
-                {
-                    "title": shown_name(row["title"]),
-                    "kernel": shown_name(row["kernel"]),
-                    "time_ns": row["time_ns"],
-                    "owner": shown_name(owner),
-                    "panicked": row["panicked"],
-                    "extract": shown(row["extract"], characters_max=EXTRACT_CHARACTERS_MAX),
-                }
-            )
-    except (WindtunnelError, OSError) as error:
-        record.warnings.append(f"crash reports cannot be read: {type(error).__name__}")
-    return found
+    return [
+        {
+            "title": shown_name(row["title"]),
+            "kernel": shown_name(row["kernel"]),
+            "time_ns": row["time_ns"],
+            "owner": shown_name(f"{row['owner'] or ''} {row['owner_name'] or ''}".strip()),
+            "panicked": row["panicked"],
+            "extract": shown(row["extract"], characters_max=EXTRACT_CHARACTERS_MAX),
+        }
+        for row in crash_rows_of(logs, zero_ns)
+    ]
 
 
 def outputs_of(record: RunRecord) -> list[dict[str, Any]]:

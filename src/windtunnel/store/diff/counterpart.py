@@ -12,6 +12,22 @@ from windtunnel.store.results import cell_results
 from windtunnel.store.run_reader import RunReader, is_results, is_run
 
 
+def nearest_good(run: Path) -> Path | None:
+    """The run that passed and is nearest to this one: of a cell, among its own results.
+
+    Raises:
+        ProtocolError, HostError: the results cannot be read.
+    """
+    results = run.absolute().parent.parent
+    if not is_results(results):
+        return last_passing(run)
+    there = run.resolve()
+    for one in cell_results(results):
+        if one.run and (results / one.run).resolve() == there:
+            return nearest_passing(results, one)
+    return None
+
+
 def last_passing(run: Path) -> Path | None:
     """The last run before this one, in the same folder of runs, that passed."""
     for other in sorted(_earlier(run), key=lambda other: int(other.name), reverse=True):

@@ -13,7 +13,7 @@ from windtunnel.logs.reading import read_log
 from windtunnel.model.shorten import shortened
 from windtunnel.store import contents, layout
 from windtunnel.store.contents import Place
-from windtunnel.store.kernel_log import consoles
+from windtunnel.store.kernel_log import before_our_end, consoles
 from windtunnel.store.lablog import lab_time, without_addresses
 from windtunnel.store.layout import host_errors
 from windtunnel.store.run_reader import RunReader
@@ -210,13 +210,13 @@ def _text(line: bytes | None) -> str | None:
 def _log_lines(run: Path, path: Path | None) -> list[str]:
     """The texts of what a kernel logged from lab time zero to the lab's end.
 
-    Before, it tells of the host, and behind that, how it was ended.
+    Before, it tells of the host, and behind that, how it was ended, also by our own end.
     """
     if path is None:
         return []
     time = lab_time(run)
     with host_errors(run, f"read {path.name}", hint=""), path.open("rb") as file:
-        log = read_log(iter(lambda: file.read(_PIECE_BYTES), b""))
+        log = before_our_end(read_log(iter(lambda: file.read(_PIECE_BYTES), b"")))
     found = []
     for entry in log.entries:
         if isinstance(entry, Line) and entry.first_micros is not None:

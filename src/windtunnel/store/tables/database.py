@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from windtunnel.errors import HostError, ProtocolError, UsageError, WindtunnelError
+from windtunnel.errors import HostError, ProtocolError, StateError, UsageError, WindtunnelError
 from windtunnel.store import layout
 from windtunnel.store.layout import host_errors
 from windtunnel.store.run_reader import RunReader, is_run
@@ -80,6 +80,8 @@ def open_runs(
 class Rows:
     """The result of a query. Its rows are read once, in one of the ways.
 
+    Reading raises `StateError` when they have been read, or their handle is closed.
+
     Attributes:
         columns: their names.
         types: DuckDB's words for what they hold.
@@ -90,6 +92,7 @@ class Rows:
     ) -> None:
         self._cursor = cursor
         self._explained = explained
+        self._all_read = False
         description = cursor.description or []
         self.columns = tuple(str(column[0]) for column in description)
         self.types = tuple(str(column[1]) for column in description)
@@ -101,7 +104,7 @@ class Rows:
 
     def fetchmany(self, count: int) -> list[tuple[Any, ...]]:
         """Give the next rows; none when there are no more."""
-        return self._taken(lambda: self._cursor.fetchmany(count))
+        return self._taken(lambda: self._cursor.fetchmany(count), are_all=False)
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         """Give all rows."""
@@ -141,9 +144,17 @@ class Rows:
         assert isinstance(frame, pl.DataFrame)  # a table has columns
         return frame
 
-    def _taken(self, take: Callable[[], T]) -> T:
+    def _taken(self, take: Callable[[], T], *, are_all: bool = True) -> T:
         import duckdb  # noqa: PLC0415 - as in `Runs`
 
+        if self._all_read:
+            raise StateError(
+                "the rows of this result have been read",
+                state="read",
+                required="not read",
+                hint="keep what you were given, or ask again",
+            )
+        self._all_read = are_all
         try:
             return take()
         except duckdb.Error as error:
@@ -165,6 +176,7 @@ class Runs:
         self._only = base if is_run(base) else None
         self._base = base.parent.parent if self._only else base
         self._warn = _once(warn)
+        self._closed = False
         self._scratch = Path(tempfile.mkdtemp(prefix="windtunnel-sql-"))
         settings = {
             **_SETTINGS,
@@ -187,8 +199,10 @@ class Runs:
 
         Raises:
             SqlError: it is wrong; the message points at the word.
+            StateError: the handle is closed.
             HostError: a run's files cannot be read, or the disk is full.
         """
+        self._check_open()
         cursor = self._ask(_one_statement(self._database, text))
         return Rows(cursor, lambda error: self._explain(error, text))
 
@@ -204,6 +218,7 @@ class Runs:
             SqlError: the query is wrong.
             HostError: the file cannot be written.
         """
+        self._check_open()
         kind = FORMATS.get(target.suffix)
         if kind is None:
             raise UsageError(
@@ -222,6 +237,7 @@ class Runs:
 
     def close(self) -> None:
         """Close it, and remove temporary files; results are not readable any more."""
+        self._closed = True
         self._database.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
 
@@ -235,6 +251,10 @@ class Runs:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise _closed()
 
     # ---- asking ----
 
@@ -256,6 +276,8 @@ class Runs:
 
     def _explain(self, error: Exception, query: str) -> WindtunnelError:
         """What to say of an error that came while rows were read."""
+        if self._closed:
+            return _closed()
         if self._drop_spoilt(error):
             return HostError(
                 f"a table's file was spoilt, and is removed: {str(error).splitlines()[0]}",
@@ -373,6 +395,15 @@ class Runs:
         self._maker.connection.execute(
             f"CREATE OR REPLACE VIEW {table.name} AS SELECT * FROM {table.name}_now"
         )
+
+
+def _closed() -> StateError:
+    return StateError(
+        "the handle of these runs is closed",
+        state="closed",
+        required="open",
+        hint="read a result before the end of `with open_runs(…)`",
+    )
 
 
 def _failure(error: Exception, query: str) -> HostError | SqlError:

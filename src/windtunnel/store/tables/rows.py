@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from windtunnel.errors import HostError, LabFileError, ProtocolError
 from windtunnel.logs.printk import Line
-from windtunnel.logs.reading import KernelLog, read_log
+from windtunnel.logs.reading import KernelLog
 from windtunnel.model.clock import parse_clock
 from windtunnel.model.result import CellResult
 from windtunnel.store import layout
-from windtunnel.store.kernel_log import consoles, lab_zero_ns, owners_of
+from windtunnel.store.kernel_log import Console, before_our_end, consoles, kernel_logs, lab_zero_ns
 from windtunnel.store.run_reader import RunReader, is_run, list_runs
 from windtunnel.wire import headers, pcapng
 
@@ -114,19 +114,26 @@ def cell_rows(results: Path, name: str, warn: Warn) -> Iterator[Row]:
 def log_sources(run: Path) -> list[Path]:
     """Name what the lines of a run's kernels are read from; none without a console."""
     found = [console.path for console in consoles(run)]
-    return [*found, run / layout.EVENTS] if found else []
+    trace = run / layout.FILES / layout.TRACE
+    names = [run / layout.EVENTS, *([trace] if trace.is_file() else [])]
+    return [*found, *names] if found else []
 
 
 def log_rows(run: Path) -> Iterator[Row]:
     """Read all lines of a run's kernels."""
-    for kernel, log, zero_ns in _logs(run):
+    return log_rows_of(kernel_logs(run), lab_zero_ns(run))
+
+
+def log_rows_of(logs: Iterable[tuple[Console, KernelLog]], zero_ns: int) -> Iterator[Row]:
+    """Give all lines of kernels whose logs are read already."""
+    for console, log in logs:
         number, lost = 0, 0
         for entry in log.entries:
             if not isinstance(entry, Line):
                 lost = -1 if entry.count is None or lost < 0 else lost + entry.count
                 continue
             yield {
-                "kernel": kernel,
+                "kernel": console.node,
                 "number": number,
                 "time_ns": _lab_time(entry.first_micros, zero_ns),
                 "level": entry.level,
@@ -141,13 +148,19 @@ def log_rows(run: Path) -> Iterator[Row]:
 
 def crash_rows(run: Path) -> Iterator[Row]:
     """Read all crash reports of a run's kernels."""
-    for kernel, log, zero_ns in _logs(run):
+    return crash_rows_of(kernel_logs(run), lab_zero_ns(run))
+
+
+def crash_rows_of(logs: Iterable[tuple[Console, KernelLog]], zero_ns: int) -> Iterator[Row]:
+    """Give all crash reports of kernels whose logs are read already."""
+    for console, whole in logs:
+        log = before_our_end(whole)
         lines = [entry for entry in log.entries if isinstance(entry, Line)]
         numbers = {id(line): number for number, line in enumerate(lines)}
         for found in log.reports:
             report, headline = found.report, found.headline
             yield {
-                "kernel": kernel,
+                "kernel": console.node,
                 "number": numbers[id(headline)],
                 "time_ns": _lab_time(headline.first_micros, zero_ns),
                 "title": report.title,
@@ -158,19 +171,6 @@ def crash_rows(run: Path) -> Iterator[Row]:
                 "corrupted": report.corrupted,
                 "extract": report.extract,
             }
-
-
-def _logs(run: Path) -> Iterator[tuple[str, KernelLog, int]]:
-    zero_ns = lab_zero_ns(run)
-    for console in consoles(run):
-        owners = owners_of(run, console, lab_zero_ns=zero_ns)
-        with console.path.open("rb") as file:
-            log = read_log(_pieces(file), owners)
-        yield console.node, log, zero_ns
-
-
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
-    return iter(lambda: file.read(_PIECE_BYTES), b"")
 
 
 def _lab_time(micros: int | None, zero_ns: int) -> int | None:

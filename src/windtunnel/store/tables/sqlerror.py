@@ -75,7 +75,7 @@ def _hint(said: str) -> str:
         return f"did you mean {nearest!r}?" if nearest else ""
     if (found := _WRONG_WORD.search(said)) is not None:
         nearest = near_miss(found[1], _WORDS)
-        if nearest:
+        if nearest and nearest != found[1].lower():
             return f"did you mean {nearest!r}?"
     if "does not exist" in said or "syntax error" in said:
         return "the tables are " + ", ".join(table.name for table in TABLES)
