@@ -10,6 +10,7 @@ never comes would not end.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -101,6 +102,7 @@ class DrivenRun:
                 end_ns = self.world.now_ns
                 passed = error is None and not self.failed_checks
                 self._record.recorder.event(end_ns, "lab-end", passed=passed)
+                self._collect_coverage(error)
             self._finish(error, end_ns)
 
     def _end_captures(self, error: BaseException | None) -> None:
@@ -113,6 +115,12 @@ class DrivenRun:
             pass  # what the captures have is written all the same
         finally:
             self._captures.close()
+
+    def _collect_coverage(self, error: BaseException | None) -> None:
+        if self.world.coverage is None or isinstance(error, GuestError | KeyboardInterrupt):
+            return
+        with suppress(GuestError):  # a test's verdict is not about that
+            self.world.coverage.collect(self._record.recorder.coverage)
 
     def _finish(self, error: BaseException | None, end_ns: int | None) -> None:
         state = "passed" if error is None and not self.failed_checks else "failed"

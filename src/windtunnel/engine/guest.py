@@ -203,6 +203,11 @@ class Guest:
         assert self._process is not None, "it was started with the guest"
         return self._process.pid
 
+    @property
+    def console(self) -> Path:
+        """The file that has its console."""
+        return self._boot.console
+
     def mount_volumes(self) -> None:
         """Have its node find its volumes; once it is ready and its root is made.
 

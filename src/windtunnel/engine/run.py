@@ -40,7 +40,8 @@ class Check:
 
     Attributes:
         name: of the step, process or validation.
-        kind: "step", "process", "validate", or "hook" for what is done at the end.
+        kind: "step", "process", "validate", "hook" for what is done at the end, or
+            "kernel" for what a kernel has found in itself.
         node: where; empty for links.
         at_ns: lab time when it began.
         took_ns: virtual time until it was decided.
@@ -92,6 +93,7 @@ class LabRun:
         captures: Callable[[str], Callable[[bytes], None]],
         progress: Callable[[str], None],
         trace: Callable[[bytes], None] | None = None,
+        coverage: Callable[[str, str, bytes], None] | None = None,
     ) -> None:
         """Prepare.
 
@@ -101,8 +103,11 @@ class LabRun:
             captures: gives the sink of a capture by its name.
             progress: called with what the lab is doing now.
             trace: takes the lines of the trace; None forgets it.
+            coverage: takes a kernel's node, the name of a file and its content, where
+                kernels count their lines; None forgets it.
         """
         self._trace = trace
+        self._coverage = coverage
         self._world = world
         self._spec = world.spec
         self._recorder = recorder
@@ -128,6 +133,7 @@ class LabRun:
             if self._spec.counters_ns is not None:
                 self._counters.sample()
             self._clean_nodes()
+            self._judge_kernels()
             captures.stop()
         finally:
             captures.close()
@@ -141,6 +147,8 @@ class LabRun:
         if self._world.tracing is not None and self._trace is not None:
             # It takes a little time, which is none of the lab's.
             self._world.tracing.end(self._world.nodes, self._trace)
+        if self._world.coverage is not None and self._coverage is not None:
+            self._world.coverage.collect(self._coverage)
         return outcomes
 
     @property
@@ -352,6 +360,42 @@ class LabRun:
                     task = self._command_task(step, command, kind="hook")
                     Timeline(self._world, [task]).run()
 
+    def _judge_kernels(self) -> None:
+        """What kernels that look for bugs in themselves have found."""
+        for search in self._world.searches:
+            self._progress("what the kernel has found")
+            began_ns = self._world.now_ns
+            findings = list(search.findings())
+            names = ", ".join(search.sanitizers)
+            for finding in findings:
+                at_ns = began_ns
+                if finding.time_ns is not None:
+                    at_ns = self._world.lab_time(finding.time_ns)
+                self._decide(
+                    Check(
+                        name=finding.title,
+                        kind="kernel",
+                        node=finding.kernel,
+                        at_ns=at_ns,
+                        took_ns=0,
+                        passed=False,
+                        message=finding.text,
+                        judged=finding.blames,
+                    )
+                )
+            if not findings:
+                self._decide(
+                    Check(
+                        name=names,
+                        kind="kernel",
+                        node=search.kernel,
+                        at_ns=began_ns,
+                        took_ns=self._world.now_ns - began_ns,
+                        passed=True,
+                        message="found nothing",
+                    )
+                )
+
     def _decide(self, check: Check) -> None:
         self._checks.append(check)
         self._recorder.event(
@@ -390,6 +434,7 @@ def run_lab(
     captures: Callable[[str], Callable[[bytes], None]],
     progress: Callable[[str], None] = lambda _doing: None,
     trace: Callable[[bytes], None] | None = None,
+    coverage: Callable[[str, str, bytes], None] | None = None,
 ) -> Outcomes:
     """Run a lab from its start to its verdict.
 
@@ -400,6 +445,7 @@ def run_lab(
         captures: gives the sink of a capture by its name.
         progress: called with what the lab is doing now.
         trace: takes the lines of the trace; None forgets it.
+        coverage: takes what kernels have counted, see `Coverage.collect`; None forgets it.
 
     Raises:
         HostError, GuestError: it could not be run to its end; what was
@@ -409,4 +455,11 @@ def run_lab(
     with World(spec, options, recorder) as world:
         if spec.limits.virtual_ns is not None:
             world.end_by(spec.limits.virtual_ns)
-        return LabRun(world, recorder, captures=captures, progress=progress, trace=trace).run()
+        return LabRun(
+            world,
+            recorder,
+            captures=captures,
+            progress=progress,
+            trace=trace,
+            coverage=coverage,
+        ).run()

@@ -118,6 +118,10 @@ class FolderRecorder:
         """Record lines of the trace."""
         self._writer.append_file(layout.TRACE, data)
 
+    def coverage(self, kernel: str, name: str, data: bytes) -> None:
+        """Record the counts of one object of a kernel."""
+        self._writer.coverage_file(kernel, name, data)
+
     def capture(self, name: str) -> Callable[[bytes], None]:
         """Begin the file of a capture."""
         file = f"{name}.pcapng"
@@ -253,6 +257,7 @@ def _run_recorded(
             captures=recorder.capture,
             progress=progress,
             trace=recorder.trace,
+            coverage=recorder.coverage,
         )
     except GuestError as error:
         record.note_error(error)

@@ -20,7 +20,9 @@ from windtunnel.engine.build import HostView, LabSetup
 from windtunnel.engine.byhand import FaultInHand, FaultsByHand
 from windtunnel.engine.cable import veth_lines
 from windtunnel.engine.core import core_path
+from windtunnel.engine.coverage import Coverage, KernelCoverage
 from windtunnel.engine.fabric import Fabric
+from windtunnel.engine.findings import KernelSearch
 from windtunnel.engine.grants import GrantsLog
 from windtunnel.engine.guest import Boot, Guest, boot_all
 from windtunnel.engine.kernel import node_kernels
@@ -44,6 +46,7 @@ from windtunnel.engine.volumes import NodeVolumes
 from windtunnel.engine.waits import Waits
 from windtunnel.errors import HostError, OverdueError, StateError, UsageError
 from windtunnel.images.agent import ensure_initrd
+from windtunnel.images.coverage import coverage_notes
 from windtunnel.images.kernels import Kernel
 from windtunnel.machines.confine import for_project
 from windtunnel.machines.sweep import new_scratch, sweep
@@ -158,6 +161,10 @@ class World:
         self._volumes: dict[str, NodeVolumes] = {}
         self.tracing: Tracing | None = None
         """What records tracepoints; None where the lab asks for none."""
+        self.coverage: Coverage | None = None
+        """What reads which lines of the kernels ran; None where no kernel counts them."""
+        self.searches: tuple[KernelSearch, ...] = ()
+        """The kernels that look for bugs in themselves."""
         self._faults = FaultsByHand(self, self._recorder, self._passing.plan)
         try:
             self._begin(options)
@@ -207,6 +214,10 @@ class World:
         if spec.trace:
             self.tracing = self._make_tracing(parts)
             self.tracing.begin(spec.trace)
+        self.coverage = self._make_coverage(parts, options)
+        if self.coverage is not None:
+            self.coverage.reset()
+        self.searches = self._make_searches(parts, options)
         while self._calendar.zero_ns < self._calendar.now_ns:
             self._calendar.zero_ns += SECOND_NS
         if options.halt is not None:
@@ -218,13 +229,44 @@ class World:
 
     def _make_tracing(self, parts: Sequence[Part]) -> Tracing:
         """What traces each kernel, from outside of its nodes."""
-        kernels = []
-        for guest, part in zip(self._guests, parts, strict=True):
-            name = "" if part.node is None else part.node.name
-            base = NodeSpec("base", cpu=NOTHING_SAID)
-            outside = Node(self, guest.agent, self._recorder, spec=base, number=plan.BASE)
-            kernels.append(KernelTrace(outside, name))
+        kernels = [
+            KernelTrace(self._outside(guest), "" if part.node is None else part.node.name)
+            for guest, part in zip(self._guests, parts, strict=True)
+        ]
         return Tracing(kernels, lambda: self._calendar.zero_ns)
+
+    def _make_coverage(self, parts: Sequence[Part], options: WorldOptions) -> Coverage | None:
+        """What reads the counts of each kernel that counts its lines."""
+        kernels = [
+            KernelCoverage(
+                self._outside(guest),
+                "" if part.node is None else part.node.name,
+                coverage_notes(kernel),
+            )
+            for guest, part in zip(self._guests, parts, strict=True)
+            if (kernel := self._kernel_of(part, options)).variant.coverage
+        ]
+        return Coverage(kernels) if kernels else None
+
+    def _make_searches(
+        self, parts: Sequence[Part], options: WorldOptions
+    ) -> tuple[KernelSearch, ...]:
+        """Who is asked at the end what was found in each kernel."""
+        return tuple(
+            KernelSearch(
+                self._outside(guest),
+                "" if part.node is None else part.node.name,
+                kernel.variant.sanitizers,
+                guest.console,
+            )
+            for guest, part in zip(self._guests, parts, strict=True)
+            if (kernel := self._kernel_of(part, options)).variant.sanitizers
+        )
+
+    def _outside(self, guest: Guest) -> Node:
+        """For commands in a kernel, outside of its nodes."""
+        base = NodeSpec("base", cpu=NOTHING_SAID)
+        return Node(self, guest.agent, self._recorder, spec=base, number=plan.BASE)
 
     def _plan_halt(self, halt: Halt) -> None:
         self.node(halt.node)

@@ -25,6 +25,7 @@ from pathlib import Path
 from windtunnel.errors import HostError, UsageError
 from windtunnel.images.cache import cannot_write, locked, make_folder
 from windtunnel.images.config import merge_config, parse_config, parse_options, unhonoured
+from windtunnel.images.coverage import keep_coverage
 from windtunnel.images.doctor import require_programs
 from windtunnel.images.kernels import (
     NEWEST,
@@ -54,9 +55,14 @@ from windtunnel.images.sources import (
     makefile_version,
     run_step,
 )
+from windtunnel.images.variant import ORDINARY, Variant, check_paths
 
 OBJECTS_EXPECTED = 1590
 """Objects of 7.3 with our fragment: the estimate for a machine's first build."""
+
+_WHOLE = "whole"
+"""In a tree that is kept: for which recipe it was prepared. It is not there while make works,
+so that after a builder was killed nothing in the tree is believed."""
 
 _FREE_BYTES_MIN = {True: 4 << 30, False: 1 << 30}  # of a package (1.8 GB unpacked), of a tree
 _LINES_KEPT = 4000  # of a failing log; the first error of a parallel build may stand far up
@@ -73,6 +79,7 @@ def build_kernel(
     progress: ProgressCallback = ignore_progress,
     *,
     keep_tree: bool = False,
+    variant: Variant = ORDINARY,
 ) -> Kernel:
     """Find the source, and build it unless exactly that is cached.
 
@@ -83,14 +90,15 @@ def build_kernel(
         progress: called with each step, from this thread.
         keep_tree: keep `source/` (patched) and `objects/` beside the kernel
             (2.5 GB); builds even what is cached.
+        variant: in what the kernel is special.
 
     Raises:
-        UsageError: the source or an option is wrong, or the kernel does not
-            honour an option.
+        UsageError: the source or an option is wrong, the kernel does not honour an
+            option, or its source or its configuration lacks what is to be covered.
         HostError: it cannot be built here; the message has the compiler's last
             lines, and names the log.
     """
-    recipe = load_recipe(options)
+    recipe = load_recipe(options, variant)
     require_programs("build")
     found = find_source(source, progress)
     kernel = build_source(found, recipe, progress, keep_tree=keep_tree)
@@ -115,13 +123,19 @@ def build_source(
     compiler = compiler_version()
     key = digest([source.identity], [recipe.digest], [compiler])
     cache = make_folder(kernel_cache())
-    with locked_build(key, progress) as held:
+    # All coverage kernels of a source are built in one place, of the same objects.
+    tree = None
+    place = key
+    if recipe.variant.coverage and not keep_tree:
+        place = digest([source.identity], [compiler])
+        tree = cache / f".tree-{place}"
+    with locked_build(place, progress) as held:
         cached = next((one for one in list_kernels() if one.key == key), None)
         if cached and not keep_tree:
             progress(Progress(Phase.DONE, f"{cached.name} is cached"))
             return cached
-        with build_folder(key, source) as work:
-            kernel = Build(source, recipe, progress, work, held).run(key, compiler)
+        with build_folder(place, source) as work:
+            kernel = Build(source, recipe, progress, work, held, tree=tree).run(key, compiler)
             folder = _publish(work, cache / kernel.name, keep_tree=keep_tree)
     published = read_kernel(folder)
     assert published, "what was just published can be read"
@@ -207,6 +221,7 @@ class Build:
     """One build in one folder: `source/`, `objects/` and the files to be kept.
 
     Attributes:
+        tree: the folder of the patched source.
         objects: the folder of what the compiler makes.
     """
 
@@ -219,6 +234,7 @@ class Build:
         held: int,
         *,
         flags: str = "",
+        tree: Path | None = None,
     ) -> None:
         self._source = source
         self._flags = flags  # of the compiler, beyond those of the kernel's own Makefiles
@@ -226,24 +242,58 @@ class Build:
         self._progress = progress
         self._work = work
         self._held = held  # the lock's descriptor: whoever compiles holds it too
-        self._tree = work / "source"
-        self.objects = work / "objects"
+        kept = tree or work
+        self.tree = kept / "source"
+        self.objects = kept / "objects"
+        self._whole = None if tree is None else tree / _WHOLE
         self._log = work / "build.log"
         self._compiled = 0
 
     def compile(self) -> tuple[str, tuple[str, ...]]:
         """Compile; returns the version, and the settings that its source does not honour."""
+        make_folder(self._work)
+        if not self._is_prepared():
+            self._prepare()
+        version = self._version()
+        check_paths(self._recipe.variant, self.tree)
+        unavailable = self._unavailable(version)
+        if self._whole is not None:
+            self._whole.unlink(missing_ok=True)  # until make has come to its end
+        self._make(version, "linux")
+        self._note_whole()
+        return version, unavailable
+
+    def _is_prepared(self) -> bool:
+        """Whether the tree was kept, and is one for this recipe."""
+        return (
+            self._whole is not None
+            and self._whole.exists()
+            and self._whole.read_text() == self._recipe.base
+        )
+
+    def _note_whole(self) -> None:
+        if self._whole is not None:
+            self._whole.write_text(self._recipe.base)
+
+    def _prepare(self) -> None:
+        """Make the patched source, and the configuration."""
+        if self._whole is not None:
+            self._whole.unlink(missing_ok=True)
+        for folder in (self.tree, self.objects):
+            shutil.rmtree(folder, ignore_errors=True)
         make_folder(self.objects)
-        copy_source(self._source, self._tree, self._progress)
-        version = makefile_version((self._tree / "Makefile").read_text())
+        copy_source(self._source, self.tree, self._progress)
+        version = self._version()
         self._progress(Progress(Phase.PATCH, f"{len(self._recipe.patches)} patches"))
         for patch in self._recipe.patches:
             if is_for(patch, version):
-                _apply(patch, self._tree)
+                _apply(patch, self.tree)
         self._progress(Progress(Phase.CONFIGURE, f"Linux {version}"))
-        unavailable = self._configure(version)
-        self._make(version, "linux")
-        return version, unavailable
+        self._configure(version)
+        self._note_whole()
+
+    def _version(self) -> str:
+        return makefile_version((self.tree / "Makefile").read_text())
 
     def run(self, key: str, compiler: str) -> Kernel:
         """Build, and leave the files of a finished kernel in the work folder."""
@@ -258,6 +308,8 @@ class Build:
         if (self.objects / "modules.builtin").exists():
             listing = (self.objects / "modules.builtin").read_text()
             write_module_lists(listing, version, self._work)
+        if self._recipe.variant.coverage:
+            keep_coverage(self._recipe.variant, self.tree, self.objects, self._work)
         content = program.read_bytes()
         kernel = Kernel(
             version=version,
@@ -280,13 +332,14 @@ class Build:
                 1,
             ),
             unavailable=unavailable,
+            variant=self._recipe.variant,
         )
         write_kernel(kernel, self._work)
         return kernel
 
-    def _configure(self, version: str) -> tuple[str, ...]:
+    def _configure(self, version: str) -> None:
         # A tree that was once built in place refuses to be built elsewhere.
-        if any((self._tree / name).exists() for name in (".config", "include/config")):
+        if any((self.tree / name).exists() for name in (".config", "include/config")):
             self._make(version, "mrproper", in_tree=True)
         self._make(version, "allnoconfig")
         config = self.objects / ".config"
@@ -294,15 +347,21 @@ class Build:
         options = parse_options(self._recipe.options)
         config.write_text(merge_config(config.read_text(), fragment | options))
         self._make(version, "olddefconfig")
-        refused = unhonoured(options, config.read_text())
+        required = parse_config("\n".join(self._recipe.required))
+        refused = unhonoured(required | options, config.read_text())
         if refused:
             raise UsageError(
                 f"Linux {version} does not honour {', '.join(refused)}",
                 hint="the option does not exist there, or another option that it depends on "
                 "is off: look it up in the source's Kconfig files (windtunnel kernel source)",
             )
+
+    def _unavailable(self, version: str) -> tuple[str, ...]:
+        """The settings of the fragment that the source does not honour."""
+        options = parse_options(self._recipe.options)
+        fragment = parse_config("\n".join(self._recipe.fragment))
         kept = {name: value for name, value in fragment.items() if name not in options}
-        unavailable = unhonoured(kept, config.read_text())
+        unavailable = unhonoured(kept, (self.objects / ".config").read_text())
         if unavailable:
             self._progress(
                 Progress(Phase.WARNING, f"Linux {version} does without {', '.join(unavailable)}")
@@ -312,8 +371,9 @@ class Build:
     def _make(self, version: str, target: str, *, in_tree: bool = False) -> None:
         """Run make to the end; its output goes to the log, its objects to progress."""
         jobs = (os.cpu_count() or 1) + 1
-        command = ["nice", "-n", "10", "make", "-C", str(self._tree), "ARCH=um", f"-j{jobs}"]
+        command = ["nice", "-n", "10", "make", "-C", str(self.tree), "ARCH=um", f"-j{jobs}"]
         command += [target] if in_tree else [f"O={self.objects}", target]
+        command += self._recipe.variant.make_words()
         if self._flags:
             command.append(f"KCFLAGS={self._flags}")
         with (
@@ -416,8 +476,8 @@ def _require_space(cache: Path, source: Source) -> None:
 def _publish(work: Path, folder: Path, *, keep_tree: bool) -> Path:
     """Rename a finished build into the cache. The lock is held."""
     if not keep_tree:
-        shutil.rmtree(work / "source")
-        shutil.rmtree(work / "objects")
+        for name in ("source", "objects"):
+            shutil.rmtree(work / name, ignore_errors=True)  # they may be elsewhere
     if folder.exists():
         # built again to keep its tree; a world that runs the old one holds its file
         shutil.rmtree(folder)

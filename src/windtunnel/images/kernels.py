@@ -23,6 +23,7 @@ from windtunnel.errors import HostError
 from windtunnel.images.cache import cache_folder
 from windtunnel.images.config import normal_form, parse_config, parse_options
 from windtunnel.images.shipped import kernel_folder
+from windtunnel.images.variant import ORDINARY, Sanitizer, Variant
 
 NEWEST = "newest"
 SECCOMP_SINCE = (6, 16)
@@ -81,13 +82,19 @@ class Recipe:
         fragment: the settings of config.fragment, in normal form.
         options: the settings asked for with `--with`, in normal form.
         patches: the patch files, in the order of applying.
-        digest: of the settings and of what the patches change.
+        digest: of the settings and of what the patches change, and of the covered paths.
+        variant: in what the kernel is special.
+        required: settings of the variant, in normal form: a kernel without them is none.
+        base: the digest without the covered paths; what compiles most objects alike.
     """
 
     fragment: tuple[str, ...]
     options: tuple[str, ...]
     patches: tuple[Path, ...]
     digest: str
+    variant: Variant = ORDINARY
+    required: tuple[str, ...] = ()
+    base: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +116,7 @@ class Kernel:
         build_host_s: how long it took.
         build_cpu_s: processor time that it took.
         unavailable: settings of the fragment that this source does not honour.
+        variant: in what it is special.
     """
 
     version: str
@@ -125,6 +133,7 @@ class Kernel:
     build_host_s: float = 0.0
     build_cpu_s: float = 0.0
     unavailable: tuple[str, ...] = ()
+    variant: Variant = ORDINARY
 
     @property
     def name(self) -> str:
@@ -148,28 +157,39 @@ def kernel_cache() -> Path:
     return cache_folder("kernels")
 
 
-def load_recipe(options: Sequence[str] = (), *, folder: Path | None = None) -> Recipe:
+def load_recipe(
+    options: Sequence[str] = (), variant: Variant = ORDINARY, *, folder: Path | None = None
+) -> Recipe:
     """Read fragment and patches, and take their digest.
 
     Args:
         options: extra settings as people type them.
-        folder: the folder with config.fragment and patches/; ours by default.
+        variant: in what the kernel is to be special.
+        folder: the folder with config.fragment, patches/ and variants/; ours by default.
 
     Raises:
         UsageError: an option is no setting.
         HostError: the files are missing; install the package again.
     """
     folder = folder or kernel_folder()
-    patches = tuple(sorted((folder / "patches").glob("*.patch")))
+    special = [folder / "variants" / name for name in variant.folders]
+    patches = tuple(
+        patch for place in (folder / "patches", *special) for patch in sorted(place.glob("*.patch"))
+    )
     try:
-        fragment = normal_form(parse_config((folder / "config.fragment").read_text()))
+        settings = parse_config((folder / "config.fragment").read_text())
+        more: dict[str, str] = {}
+        for place in special:
+            more |= parse_config((place / "config.fragment").read_text())
         contents = [hashlib.sha256(_changes(patch)).hexdigest() for patch in patches]
     except OSError as error:
         raise HostError(
             f"cannot read {error.filename}: {error.strerror}", hint="install windtunnel again"
         ) from error
-    wanted = normal_form(parse_options(options))
-    return Recipe(fragment, wanted, patches, digest(fragment, wanted, contents))
+    fragment, wanted = normal_form(settings | more), normal_form(parse_options(options))
+    base = digest(fragment, wanted, contents)
+    whole = digest([base], variant.coverage) if variant.coverage else base
+    return Recipe(fragment, wanted, patches, whole, variant, normal_form(more), base)
 
 
 def is_for(patch: Path, version: str) -> bool:
@@ -201,6 +221,11 @@ def read_kernel(folder: Path) -> Kernel | None:
         fields["path"] = folder / "linux"
         for name in ("options", "unavailable"):
             fields[name] = tuple(fields[name])
+        special = fields.pop("variant", {})
+        fields["variant"] = Variant(
+            tuple(special.get("coverage", ())),
+            tuple(Sanitizer(name) for name in special.get("sanitizers", ())),
+        )
         kernel = Kernel(**fields)
     except (OSError, ValueError, KeyError, TypeError):
         # not ours, or of another version of us: for looking up it does not exist
@@ -212,6 +237,8 @@ def write_kernel(kernel: Kernel, folder: Path) -> None:
     """Write the record that read_kernel reads."""
     fields = asdict(kernel)
     del fields["path"]
+    if kernel.variant == ORDINARY:
+        del fields["variant"]  # so that older versions of us can read it as well
     (folder / "kernel.json").write_text(json.dumps(fields, indent=2) + "\n")
 
 
@@ -253,6 +280,8 @@ def ensure_kernel(
     source: str = NEWEST,
     options: Sequence[str] = (),
     progress: ProgressCallback = ignore_progress,
+    *,
+    variant: Variant = ORDINARY,
 ) -> Kernel:
     """Return a cached kernel, or build it.
 
@@ -265,19 +294,34 @@ def ensure_kernel(
             of a kernel source tree.
         options: extra settings, such as "DEBUG_FS=n".
         progress: called with each step of a build.
+        variant: in what it is special.
 
     Raises:
-        UsageError: the source or an option is wrong.
+        UsageError: the source, an option or a path to be covered is wrong.
         HostError: it cannot be built here; the message says why.
     """
-    if "/" not in source:
-        found = _select(list_kernels(), source, load_recipe(options))
-        if found:
-            return found
+    found = find_variant(source, variant, options)
+    if found:
+        return found
     # only here: the builder needs subprocess and more, and most starts do not
     from windtunnel.images.build import build_kernel  # noqa: PLC0415
 
-    return build_kernel(source, options, progress)
+    return build_kernel(source, options, progress, variant=variant)
+
+
+def find_variant(
+    source: str = NEWEST, variant: Variant = ORDINARY, options: Sequence[str] = ()
+) -> Kernel | None:
+    """Find a cached kernel that is special in a way; touches no network.
+
+    Args:
+        source: "newest" or a version; for a path nothing is found.
+        variant: in what it is special.
+        options: extra settings.
+    """
+    if "/" in source:
+        return None
+    return _select(list_kernels(), source, load_recipe(options, variant))
 
 
 def estimate_build_host_s() -> float:

@@ -81,7 +81,7 @@ def _ingredients(kernel: Kernel) -> tuple[Source, Recipe]:
             f"nobody knows how {kernel.path} was built, and so its symbols cannot be built",
             hint="name a file that has its debug information: --symbols-file FILE",
         )
-    recipe = load_recipe(kernel.options)
+    recipe = load_recipe(kernel.options, kernel.variant)
     compiler = compiler_version()
     changed = [
         what

@@ -36,7 +36,7 @@ class CheckResult:
 
     Attributes:
         name: of the step, process or validation.
-        kind: "step", "process", "validate" or "hook".
+        kind: "step", "process", "validate", "hook" or "kernel".
         node: where; empty for links and hooks.
         at_ns: lab time when it began.
         took_ns: virtual time until it was decided.

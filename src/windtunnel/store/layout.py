@@ -16,6 +16,8 @@ runs/<lab>/<number>/         0001, 0002 …
   events.jsonl               one event a line
   nodes/<node>/<process>.stdout, .stderr
   console.log                the guest kernel's console
+  coverage/…                 counts of a kernel that counts its lines, as gcov reads them; that
+                             of a node's own kernel in coverage-<node>
   grants.log                 the calendar's grants, "kind ns guest" a line; when asked for
   processes.json             the table of all processes
   files/…                    captures, a trace (trace.jsonl), and what else the lab leaves
@@ -53,6 +55,7 @@ CELLS = "cells"
 HOOKS = "hooks"
 REPORT = "report.html"
 TRACE = "trace.jsonl"
+COVERAGE = "coverage"
 
 STDOUT_SUFFIX = ".stdout"
 STDERR_SUFFIX = ".stderr"
@@ -93,6 +96,11 @@ def name_of_file(file: str) -> str:
     """Undo `file_name`, for people; a very long name stays cut."""
     raw = re.sub(rb"%([0-9A-F]{2})", lambda match: bytes.fromhex(match[1].decode()), file.encode())
     return "" if file == "%" else raw.decode("utf-8", "replace")
+
+
+def coverage_folder(kernel: str) -> str:
+    """Name the folder of a kernel's counts; `kernel` is the node whose own it is, or empty."""
+    return f"{COVERAGE}-{file_name(kernel)}" if kernel else COVERAGE
 
 
 _ATTEMPT = re.compile(r"~(\d+)$")

@@ -231,6 +231,21 @@ class RunWriter:
         """
         self._append((layout.FILES, layout.file_name(name)), data)
 
+    def coverage_file(self, kernel: str, name: str, data: bytes) -> None:
+        """Write the counts of one object of a kernel; they are there when this returns.
+
+        Args:
+            kernel: the node whose own kernel it is; empty for the shared one.
+            name: of the object, with folders: "net/ipv4/tcp_input.gcda".
+            data: as gcov reads it.
+
+        Raises:
+            HostError: the disk is full or fails; a part of `data` may be written.
+            StateError: the run has been closed.
+        """
+        parts = (layout.file_name(part) for part in name.split("/"))
+        self._append((layout.coverage_folder(kernel), *parts), data)
+
     def finish(self, state: str, *, summary: Mapping[str, Any]) -> None:
         """Record how the run ended, and the table of processes.
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from windtunnel.ui import (
+    coverage_command,
     debug_command,
     diff_command,
     doctor_command,
@@ -74,6 +75,7 @@ def build() -> typer.Typer:
     app.command("trace", epilog=trace_command.EPILOG)(trace_command.trace)
     app.command("sql", epilog=sql_command.EPILOG)(sql_command.sql)
     app.command("report", epilog=report_command.EPILOG)(report_command.report)
+    app.command("coverage", epilog=coverage_command.EPILOG)(coverage_command.coverage)
     app.command("export", epilog=export_command.EPILOG)(export_command.export)
     app.add_typer(lab_commands.commands(), name="lab")
     app.add_typer(matrix_commands.commands(), name="matrix")

@@ -51,6 +51,13 @@ def runs(incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
+def sanitizers(incomplete: str) -> list[str]:
+    """Offer what a kernel can look for."""
+    from windtunnel.images.variant import Sanitizer  # noqa: PLC0415 - only while completing
+
+    return [name for name in Sanitizer if name.startswith(incomplete)]
+
+
 def providers(incomplete: str) -> list[str]:
     """Offer the providers that the user has named."""
     from windtunnel.errors import WindtunnelError  # noqa: PLC0415

@@ -10,7 +10,13 @@ import typer
 
 from windtunnel.errors import HostError
 from windtunnel.ui import complete
-from windtunnel.ui.options import JsonOption, QuietOption, examples
+from windtunnel.ui.options import (
+    CoverageOption,
+    JsonOption,
+    QuietOption,
+    SanitizeOption,
+    examples,
+)
 
 NameArgument = Annotated[
     str | None,
@@ -34,6 +40,8 @@ def commands() -> typer.Typer:
             "windtunnel kernel build",
             "windtunnel kernel build --source 6.12",
             "windtunnel kernel build --source ~/linux/ --with DEBUG_INFO_DWARF5=y",
+            "windtunnel kernel build --coverage net/ipv4 --coverage kernel/time/hrtimer.c",
+            "windtunnel kernel build --sanitize kasan --sanitize ubsan",
         ),
     )(build)
     add("list", epilog=examples("windtunnel kernel list"))(list_)
@@ -60,6 +68,8 @@ def build(
             "--with", metavar="OPTION=y", help="A setting of .config more. May be given again."
         ),
     ] = None,
+    coverage: CoverageOption = None,
+    sanitize: SanitizeOption = None,
     keep_tree: Annotated[
         bool,
         typer.Option("--keep-tree", help="Keep source and objects beside the kernel (2.5 GB)."),
@@ -81,11 +91,15 @@ def build(
     # Imported here, so that other commands do not wait for it.
     from windtunnel.images.build import build_kernel  # noqa: PLC0415
     from windtunnel.images.symbols import ensure_symbols  # noqa: PLC0415
+    from windtunnel.images.variant import parse_variant  # noqa: PLC0415
     from windtunnel.ui import screen  # noqa: PLC0415
     from windtunnel.ui.build_progress import build_shown  # noqa: PLC0415
 
+    variant = parse_variant(coverage or (), sanitize or ())
     kernel = build_shown(
-        lambda progress: build_kernel(source, options or (), progress, keep_tree=keep_tree),
+        lambda progress: build_kernel(
+            source, options or (), progress, keep_tree=keep_tree, variant=variant
+        ),
         quiet=quiet,
     )
     if symbols:
@@ -128,7 +142,7 @@ def list_(*, json: JsonOption = False) -> None:
                         "*" if kernel == default else "",
                         kernel.name,
                         kernel.source,
-                        " ".join(kernel.options),
+                        " ".join([*kernel.options, kernel.variant.describe()]).strip(),
                         kernel.built[:16].replace("T", " "),
                         f"{kernel.build_host_s / 60:.0f} min",
                     )

@@ -81,6 +81,23 @@ ParallelOption = Annotated[
         "Default: one for each processor.",
     ),
 ]
+CoverageOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--coverage", metavar="PATH",
+        help='With a kernel that counts which lines of this folder or .c file run, such as '
+        '"net/ipv4"; built once. May be given again. See windtunnel coverage.',
+    ),
+]  # fmt: skip
+SanitizeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sanitize", metavar="NAME",
+        help="With a kernel that looks for bugs in itself: kasan (memory), lockdep (locks), "
+        "kmemleak (leaks) or ubsan (what C leaves undefined); built once. May be given again.",
+        autocompletion=complete.sanitizers,
+    ),
+]  # fmt: skip
 JsonOption = Annotated[
     bool, typer.Option("--json", help="One JSON document instead of text for people.")
 ]

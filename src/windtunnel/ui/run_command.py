@@ -15,6 +15,7 @@ from windtunnel.report.formats import ResultsFormat
 from windtunnel.ui import failures
 from windtunnel.ui.options import (
     RUNS,
+    CoverageOption,
     JsonOption,
     KernelOption,
     LabArgument,
@@ -24,6 +25,7 @@ from windtunnel.ui.options import (
     QuietOption,
     ReadOption,
     RunsOption,
+    SanitizeOption,
     SeedOption,
     ShardOption,
     StopOption,
@@ -159,6 +161,8 @@ def run(
     lab: LabArgument,
     *,
     kernel: KernelOption = None,
+    coverage: CoverageOption = None,
+    sanitize: SanitizeOption = None,
     seed: SeedOption = None,
     stop: StopOption = None,
     output: OutputOption = None,
@@ -208,7 +212,7 @@ def run(
     )  # fmt: skip
     spec = None if asked.anything else _single(lab, seed=seed, stop=stop)
     options = WorldOptions(
-        kernel=kernel_to_boot(kernel, quiet=quiet),
+        kernel=kernel_to_boot(kernel, coverage=coverage, sanitize=sanitize, quiet=quiet),
         read=tuple(read or ()),
         write=tuple(writable or ()),
         trust_guest=trust_guest,

@@ -15,11 +15,13 @@ from windtunnel.errors import ExitStatus
 from windtunnel.ui.options import (
     RUNS,
     CellOption,
+    CoverageOption,
     JsonOption,
     KernelOption,
     LabArgument,
     ReadOption,
     RunsOption,
+    SanitizeOption,
     SeedOption,
     StopOption,
     TrustOption,
@@ -53,6 +55,8 @@ def verify(
     keep: Annotated[bool, typer.Option("--keep", help="Keep the folders of equal runs.")] = False,
     cell: CellOption = None,
     kernel: KernelOption = None,
+    coverage: CoverageOption = None,
+    sanitize: SanitizeOption = None,
     seed: SeedOption = None,
     stop: StopOption = None,
     runs: RunsOption = RUNS,
@@ -83,7 +87,7 @@ def verify(
 
     spec = read_lab(lab, seed=seed, stop=stop, cell=cell)
     options = WorldOptions(
-        kernel=kernel_to_boot(kernel, quiet=json),
+        kernel=kernel_to_boot(kernel, coverage=coverage, sanitize=sanitize, quiet=json),
         read=tuple(read or ()),
         write=tuple(writable or ()),
         trust_guest=trust_guest,

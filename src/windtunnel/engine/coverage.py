@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Counts of a lab's kernels: set to zero before lab time zero, read after its end.
+
+The kernels' own files are used (debugfs, gcov), from outside of the nodes, so that the
+lab happens at the same instants as with a kernel that does not count.
+
+Source: Documentation/dev-tools/gcov.rst
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+
+from windtunnel.engine.node import PRIVATE, Node
+from windtunnel.errors import GuestError
+from windtunnel.images.coverage import COUNTS_SUFFIX, CoverageNotes
+
+_PLACE = "/tmp/.windtunnel-coverage"  # noqa: S108 - a guest's
+_MOUNT = f"mkdir -p {_PLACE} && mount -t debugfs none {_PLACE} && cd {_PLACE}/gcov || exit 9"
+_UNMOUNT = f"cd / && umount {_PLACE} && rmdir {_PLACE}"
+_RESET = f"{_MOUNT}\necho 1 > reset\n{_UNMOUNT}\n"
+# The files say that they are empty, so tar would take nothing of them: they are copied first.
+_COLLECT = f"""\
+{_MOUNT}
+copy={_PLACE}-copy
+mkdir "$copy" || exit 9
+find . -name '*{COUNTS_SUFFIX}' | while read -r file; do
+  mkdir -p "$copy/${{file%/*}}" && cat "$file" > "$copy/$file" || exit 9
+done
+tar -C "$copy" --sort=name --mtime=@0 -cf - . || exit 9
+rm -r "$copy"
+{_UNMOUNT}
+"""
+
+
+class KernelCoverage:
+    """The counts of one kernel."""
+
+    def __init__(self, base: Node, kernel: str, notes: CoverageNotes) -> None:
+        """Create; nothing is asked.
+
+        Args:
+            base: for commands in it, outside of its nodes; told to nobody.
+            kernel: the node whose own kernel it is; empty for the shared one.
+            notes: which objects it counts in.
+        """
+        self._base = base
+        self.kernel = kernel
+        self._notes = notes
+
+    def reset(self) -> None:
+        """Set all counts to zero. Time passes.
+
+        Raises:
+            GuestError: the kernel has none.
+        """
+        self._run(_RESET)
+
+    def collect(self) -> Iterator[tuple[str, bytes]]:
+        """Give the counts of each object, in the order of their names. Time passes.
+
+        Raises:
+            GuestError: the kernel has none, or the guest lacks tar.
+        """
+        archive = self._run(_COLLECT)
+        try:
+            with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as files:
+                for member in files:
+                    name = self._notes.name_of(member.name)
+                    content = files.extractfile(member) if member.isreg() else None
+                    if name is not None and content is not None:
+                        yield f"{name}{COUNTS_SUFFIX}", content.read()
+        except tarfile.TarError as error:
+            raise GuestError(f"the counts of {self._whose} are damaged: {error}") from error
+
+    @property
+    def _whose(self) -> str:
+        return f"the kernel of {self.kernel}" if self.kernel else "the lab's kernel"
+
+    def _run(self, script: str) -> bytes:
+        """Run a script in the kernel, outside of its nodes."""
+        output = bytearray()
+
+        def take(data: bytes, stderr: bool) -> None:
+            output.extend(b"" if stderr else data)
+
+        process = self._base.begin(["/bin/sh", "-c", script], name=f"{PRIVATE}gcov", sink=take)
+        result = process.wait()
+        if result.exit_status != 0:
+            said = result.stderr.strip()[-400:]
+            raise GuestError(
+                f"the counts of {self._whose} cannot be read, exit status "
+                f"{result.exit_status}" + (f": {said}" if said else ""),
+                hint="guests see the host's programs: find, tar and mount must be there",
+            )
+        return bytes(output)
+
+
+class Coverage:
+    """The counts of all kernels of a world that count."""
+
+    def __init__(self, kernels: Sequence[KernelCoverage]) -> None:
+        self._kernels = kernels
+
+    def reset(self) -> None:
+        """Set all counts to zero. Time passes."""
+        for kernel in self._kernels:
+            kernel.reset()
+
+    def collect(self, write: Callable[[str, str, bytes], None]) -> None:
+        """Read all counts. Time passes.
+
+        Args:
+            write: takes the kernel, the name of a file and its content.
+        """
+        for kernel in self._kernels:
+            for name, data in kernel.collect():
+                write(kernel.kernel, name, data)
