@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from program import Program
+from windtunnel.images.kernels import list_kernels, load_recipe
+from windtunnel.images.variant import parse_variant
 
 
 @pytest.fixture
@@ -28,3 +30,35 @@ def booting_program(tmp_path: Path, kernel_path: Path) -> Program:
     program = Program(folder)
     program.environment["WINDTUNNEL_KERNEL"] = str(kernel_path)
     return program
+
+
+@pytest.fixture
+def special_program(tmp_path: Path):
+    """A function that gives the program with a special kernel, the newest that is built.
+
+    `special_program(covers="net/ipv4/icmp.c")`, `special_program(sanitizers=("kasan",))`.
+    No test builds one, for that takes as long as any kernel: where there is none, the test
+    is skipped, and says how to build it. CI builds none.
+    """
+
+    def find(*, covers: str = "", sanitizers: tuple[str, ...] = ()) -> Program:
+        wanted = parse_variant([covers] if covers else [], sanitizers)
+        fitting = [
+            one
+            for one in list_kernels()
+            if one.recipe == load_recipe(one.options, one.variant).digest
+            and (one.variant.covers(covers) if covers else _finds(one.variant, wanted))
+        ]
+        if not fitting:
+            pytest.skip(f"no such kernel is built: windtunnel kernel build {wanted.describe()}")
+        folder = tmp_path / "work"
+        folder.mkdir()
+        program = Program(folder)
+        program.environment["WINDTUNNEL_KERNEL"] = fitting[0].key
+        return program
+
+    return find
+
+
+def _finds(variant, wanted) -> bool:
+    return set(wanted.sanitizers) <= set(variant.sanitizers)

@@ -119,7 +119,7 @@ def leaks_in(text: str, kernel: str = "") -> Iterator[Finding]:
     starts = [match.start() for match in _LEAK.finditer(text)]
     seen: dict[str, int] = {}
     first: dict[str, str] = {}
-    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+    for start, end in zip(starts, [*starts, len(text)][1:], strict=True):
         leak = text[start:end]
         # the line with which reports of leaks begin, where other programs collect them
         report = next(iter(find_reports(f"BUG: memory leak\n{leak}")), None)

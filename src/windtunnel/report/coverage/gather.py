@@ -16,6 +16,7 @@ from windtunnel.errors import HostError, UsageError
 from windtunnel.images.coverage import COUNTS_SUFFIX, CoverageNotes, coverage_notes, read_counts
 from windtunnel.images.kernels import find_kernel
 from windtunnel.model.coverage import FileCoverage, add_up
+from windtunnel.model.result import last_results
 from windtunnel.store import layout
 from windtunnel.store.results import cell_results, read_header
 from windtunnel.store.run_reader import RunReader, is_results
@@ -77,9 +78,10 @@ def gather(path: Path, *, progress: Callable[[int, int], None] = lambda _at, _of
     for at, (name, run) in enumerate(runs):
         progress(at, len(runs))
         counted = False
-        for kernel, folder in _counted(run):
+        for key, digest, folder in _counted(run):
             counted = True
-            one = notes.setdefault(kernel, _notes_of(kernel, name))
+            one = notes.get(key) or _notes_of(key, digest, name)
+            notes[key] = one
             # what was read so far is added up at once: 100 runs are no more than two
             parts = list(add_up([*parts, *read_counts(one, folder)]))
         if not counted:
@@ -106,27 +108,29 @@ def _runs(path: Path) -> list[tuple[str, Path]]:
     if not is_results(path):
         RunReader(path)
         return [("", path)]
-    last = {result.index: result for result in cell_results(path)}
-    return [(one.cell, path / one.run) for _, one in sorted(last.items()) if one.run]
+    last = last_results(cell_results(path))
+    return [(one.cell, path / one.run) for one in last if one.run]
 
 
-def _counted(run: Path) -> Iterator[tuple[str, Path]]:
-    """The key of each kernel of a run that counted, and the folder of its counts."""
+def _counted(run: Path) -> Iterator[tuple[str, str, Path]]:
+    """Of each kernel of a run that counted its key, its digest, and the folder of its counts."""
     manifest = RunReader(run).manifest
     named: dict[str, Any] = {"": manifest.get("kernel"), **(manifest.get("node_kernels") or {})}
-    for node, kernel in named.items():
+    for node, said in named.items():
         folder = run / layout.coverage_folder(node)
         if folder.is_symlink() or not any(folder.rglob(f"*{COUNTS_SUFFIX}")):
             continue
-        yield str(kernel.get("key", "")) if isinstance(kernel, dict) else "", folder
+        kernel = said if isinstance(said, dict) else {}
+        yield str(kernel.get("key", "")), str(kernel.get("sha256", "")), folder
 
 
-def _notes_of(key: str, name: str) -> CoverageNotes:
+def _notes_of(key: str, digest: str, name: str) -> CoverageNotes:
     kernel = find_kernel(key) if key else None
-    if kernel is None:
+    if kernel is None or kernel.sha256 != digest:
+        what = "is not on this machine" if kernel is None else "is another one on this machine"
         raise HostError(
-            f"the kernel {key or 'without a key'}, with which {name or 'the run'} was made, is "
-            "not on this machine, and its counts cannot be read without it",
+            f"the kernel {key or 'without a key'}, with which {name or 'the run'} was made, "
+            f"{what}, and its counts cannot be read without it",
             hint="read them where it is, or run the lab again with --coverage",
         )
     return coverage_notes(kernel)
