@@ -17,6 +17,7 @@ from windtunnel.images.kernels import (
     remember_newest,
     version_numbers,
 )
+from windtunnel.images.variant import Variant
 
 KEY = "0123456789ab"
 OTHER_KEY = "ba9876543210"
@@ -177,4 +178,11 @@ def test_the_shipped_recipe_has_fragment_and_patches_in_order():
 def test_a_build_is_expected_to_take_as_long_as_the_last_one(put_kernel):
     assert estimate_build_host_s() == 540.0
     put_kernel("7.3.4", KEY, build_host_s=321.0)
+    assert estimate_build_host_s() == 321.0
+
+
+def test_a_build_of_kept_objects_is_no_measure_for_the_next(put_kernel):
+    put_kernel("7.3.4", KEY, build_host_s=321.0)
+    variant = Variant(("net/ipv4",))
+    put_kernel("7.3.4", OTHER_KEY, build_host_s=9.0, built="2030", variant=variant)
     assert estimate_build_host_s() == 321.0

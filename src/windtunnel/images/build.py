@@ -102,7 +102,8 @@ def build_kernel(
     require_programs("build")
     found = find_source(source, progress)
     kernel = build_source(found, recipe, progress, keep_tree=keep_tree)
-    if source == NEWEST and version_numbers(kernel.version) < SECCOMP_SINCE:
+    is_old = version_numbers(kernel.version) < SECCOMP_SINCE
+    if source == NEWEST and is_old and variant == ORDINARY:
         remember_newest(kernel)
     return kernel
 
@@ -460,7 +461,8 @@ def _apply(patch: Path, tree: Path) -> None:
 
 
 def _objects_expected() -> int:
-    return next((one.objects for one in list_kernels() if one.objects), OBJECTS_EXPECTED)
+    whole = (one for one in list_kernels() if not one.variant.coverage)
+    return next((one.objects for one in whole if one.objects), OBJECTS_EXPECTED)
 
 
 def _require_space(cache: Path, source: Source) -> None:

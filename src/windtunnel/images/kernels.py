@@ -326,7 +326,9 @@ def find_variant(
 
 def estimate_build_host_s() -> float:
     """Say how long a build will take here: as the last one did, else 9 minutes."""
-    return next((one.build_host_s for one in list_kernels() if one.build_host_s), 540.0)
+    # one that counts lines may have been made of objects that were there
+    whole = (one for one in list_kernels() if not one.variant.coverage)
+    return next((one.build_host_s for one in whole if one.build_host_s), 540.0)
 
 
 def remember_newest(kernel: Kernel) -> None:
@@ -352,7 +354,12 @@ def _remembered(kernels: Sequence[Kernel]) -> Kernel | None:
         name = (kernel_cache() / "newest").read_text().strip()
     except OSError:
         return None
-    return next((kernel for kernel in kernels if kernel.name == name), None)
+    version = name.rpartition("-")[0]
+    for one in kernels:
+        # of a special kernel it is the version that was offered
+        if one.name == name or (one.variant != ORDINARY and one.version == version):
+            return one
+    return None
 
 
 def _release_in(program: bytes) -> str:
