@@ -142,7 +142,7 @@ def _without(gathered: Gathered) -> Iterator[str]:
 def _page(form: _Form, file: FileCoverage, source: str) -> str:
     up = "../" * (len(PurePosixPath(file.path).parts) - 1) + INDEX
     functions = [
-        _Row(shown_name(name), f"#L{line}", None, f"{count} times", "")
+        _Row(shown_name(name), f"#L{line}", None, str(count), "")
         for (line, name), count in file.functions.items()
     ]
     return form.fill(
