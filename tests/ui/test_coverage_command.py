@@ -16,7 +16,7 @@ name: counted
 nodes: {a: {}, b: {}}
 links: [{endpoints: [a, b], delay: 1 ms, jitter: 500 us}]
 steps:
-  - {name: p, node: a, at: 1 s, cmd: ping -c COUNT b}
+  - {name: p, node: a, at: 1 s, cmd: "ping -4 -c COUNT b"}
 """
 ANSWER = "icmp_echo"  # net/ipv4/icmp.c: called for each echo request that arrives
 
@@ -48,7 +48,7 @@ def calls(program, record, function=ANSWER):
 def test_a_function_is_counted_as_often_as_it_was_called_and_not_before_lab_time_zero(counting):
     counting.lab("three", LAB.replace("COUNT", "3"))
     counting.lab("five", LAB.replace("COUNT", "5"))
-    counting.lab("none", LAB.replace("ping -c COUNT b", "sleep 1"))
+    counting.lab("none", LAB.replace("ping -4 -c COUNT b", "sleep 1"))
     assert [calls(counting, name) for name in ("three", "five", "none")] == [3, 5, 0]
 
 
