@@ -8,10 +8,8 @@ import re
 import small_labs
 from windtunnel.engine.session import SessionRequest, run_session
 from windtunnel.logs.printk import Confidence, Line
-from windtunnel.logs.reading import read_log
-from windtunnel.model.clock import ZERO_NS
 from windtunnel.model.lab import ProcessSpec
-from windtunnel.store.kernel_log import consoles, owners_of
+from windtunnel.store.kernel_log import kernel_logs
 
 WRITERS = 6
 LINES = 20
@@ -42,9 +40,8 @@ def logs_of(kernel_path, output, **options):
     run = run_session(
         SessionRequest(spec, small_labs.options(kernel_path), output=output, **options)
     ).path
-    (console,) = consoles(run)
-    owners = owners_of(run, console, lab_zero_ns=ZERO_NS)
-    return read_log([console.path.read_bytes()], owners), console.path.read_bytes()
+    ((console, log),) = kernel_logs(run)
+    return log, console.path.read_bytes()
 
 
 def test_every_line_is_whole_and_has_the_task_that_wrote_it(kernel_path, tmp_path):

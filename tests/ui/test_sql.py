@@ -58,7 +58,7 @@ def test_a_result_is_written_to_a_file(runs):
 
 def test_without_a_query_the_tables_are_listed(runs):
     shown = runs("sql").stdout
-    assert shown.startswith("table      one row is\nruns       A run, ")
+    assert re.match(r"table +one row is\nruns +A run, ", shown)
     listed = json.loads(runs("sql", "--json").stdout)
     assert listed[0]["table"] == "runs"
     assert listed[0]["columns"]["seed"] == "UBIGINT"

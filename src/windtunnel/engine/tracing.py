@@ -177,7 +177,12 @@ class Tracing:
                 if process.pid is not None:
                     kernel.tasks.own(process.pid, node.name)
         zero_ns = self._zero_ns()
-        streams = [self._read(kernel, zero_ns) for kernel in self._kernels]
+        # All are read before the first event is looked at, and none is kept.
+        ended = [kernel.end() for kernel in self._kernels]
+        streams = [
+            self._events(kernel, traced, zero_ns)
+            for kernel, traced in zip(self._kernels, ended, strict=True)
+        ]
         nameless = lost = 0
         for number, event in enumerate(merge(*streams, key=lambda event: event.time_ns)):
             nameless += not event.fields["task"]
@@ -190,7 +195,9 @@ class Tracing:
                 hint="windtunnel trace RUN --task '' shows them; please send us the lab",
             )
 
-    def _read(self, kernel: KernelTrace, zero_ns: int) -> list[Event]:
+    def _events(
+        self, kernel: KernelTrace, traced: Iterator[TraceEvent], zero_ns: int
+    ) -> Iterator[Event]:
         """What one kernel has traced, in its order."""
-        found = (kernel.event(one, zero_ns) for one in kernel.end())
-        return [one for one in found if one is not None]
+        found = (kernel.event(one, zero_ns) for one in traced)
+        return (one for one in found if one is not None)

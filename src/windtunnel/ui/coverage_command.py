@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 EPILOG = examples(
     "windtunnel run lab.yaml --coverage net/ipv4 && windtunnel coverage latest",
     "windtunnel coverage tcp-matrix/latest --html coverage --lcov coverage.info",
-    "windtunnel coverage latest --json | jq '.files[] | select(.lines_hit == 0) | .path'",
+    "windtunnel coverage latest --json | jq '.files[].path'",
 )
 
 
