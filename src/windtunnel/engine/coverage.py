@@ -13,41 +13,36 @@ import io
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 
-from windtunnel.engine.node import PRIVATE, Node
+from windtunnel.engine.kernelshell import KernelShell, in_file_system
 from windtunnel.errors import GuestError
 from windtunnel.images.coverage import COUNTS_SUFFIX, CoverageNotes
 
 _PLACE = "/tmp/.windtunnel-coverage"  # noqa: S108 - a guest's
-_MOUNT = f"mkdir -p {_PLACE} && mount -t debugfs none {_PLACE} && cd {_PLACE}/gcov || exit 9"
-_UNMOUNT = f"cd / && umount {_PLACE} && rmdir {_PLACE}"
-_RESET = f"{_MOUNT}\necho 1 > reset\n{_UNMOUNT}\n"
+_RESET = "cd gcov || exit 9\necho 1 > reset"
 # The files say that they are empty, so tar would take nothing of them: they are copied first.
 _COLLECT = f"""\
-{_MOUNT}
+cd gcov || exit 9
 copy={_PLACE}-copy
 mkdir "$copy" || exit 9
 find . -name '*{COUNTS_SUFFIX}' | while read -r file; do
   mkdir -p "$copy/${{file%/*}}" && cat "$file" > "$copy/$file" || exit 9
 done
 tar -C "$copy" --sort=name --mtime=@0 -cf - . || exit 9
-rm -r "$copy"
-{_UNMOUNT}
-"""
+rm -r "$copy" """
 
 
 class KernelCoverage:
     """The counts of one kernel."""
 
-    def __init__(self, base: Node, kernel: str, notes: CoverageNotes) -> None:
+    def __init__(self, shell: KernelShell, notes: CoverageNotes) -> None:
         """Create; nothing is asked.
 
         Args:
-            base: for commands in it, outside of its nodes; told to nobody.
-            kernel: the node whose own kernel it is; empty for the shared one.
+            shell: of the kernel.
             notes: which objects it counts in.
         """
-        self._base = base
-        self.kernel = kernel
+        self._shell = shell
+        self.kernel = shell.kernel
         self._notes = notes
 
     def reset(self) -> None:
@@ -80,14 +75,8 @@ class KernelCoverage:
         return f"the kernel of {self.kernel}" if self.kernel else "the lab's kernel"
 
     def _run(self, script: str) -> bytes:
-        """Run a script in the kernel, outside of its nodes."""
-        output = bytearray()
-
-        def take(data: bytes, stderr: bool) -> None:
-            output.extend(b"" if stderr else data)
-
-        process = self._base.begin(["/bin/sh", "-c", script], name=f"{PRIVATE}gcov", sink=take)
-        result = process.wait()
+        """Run a script where the kernel's counts are."""
+        _, result, output = self._shell.run(in_file_system("debugfs", _PLACE, script), "gcov")
         if result.exit_status != 0:
             said = result.stderr.strip()[-400:]
             raise GuestError(
@@ -95,7 +84,7 @@ class KernelCoverage:
                 f"{result.exit_status}" + (f": {said}" if said else ""),
                 hint="guests see the host's programs: find, tar and mount must be there",
             )
-        return bytes(output)
+        return output
 
 
 class Coverage:

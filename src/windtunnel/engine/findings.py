@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from windtunnel.engine.node import PRIVATE, Node
+from windtunnel.engine.kernelshell import KernelShell, in_file_system
 from windtunnel.errors import GuestError
 from windtunnel.images.variant import Sanitizer
 from windtunnel.logs.reading import read_log
@@ -29,11 +29,7 @@ LEAKS_MAX = 20
 
 _PLACE = "/tmp/.windtunnel-kmemleak"  # noqa: S108 - a guest's
 # A block must be 5 s old (MSECS_MIN_AGE in mm/kmemleak.c), and the same in two searches.
-_SEARCH = f"""\
-mkdir -p {_PLACE} && mount -t debugfs none {_PLACE} || exit 9
-cd {_PLACE} && echo scan > kmemleak && sleep 6 && echo scan > kmemleak && cat kmemleak || exit 9
-cd / && umount {_PLACE} && rmdir {_PLACE}
-"""
+_SEARCH = "echo scan > kmemleak && sleep 6 && echo scan > kmemleak && cat kmemleak || exit 9"
 _LEAK = re.compile(r"(?m)^unreferenced object ")
 
 
@@ -59,19 +55,16 @@ class Finding:
 class KernelSearch:
     """One kernel that looks for bugs in itself."""
 
-    def __init__(
-        self, base: Node, kernel: str, sanitizers: Sequence[Sanitizer], console: Path
-    ) -> None:
+    def __init__(self, shell: KernelShell, sanitizers: Sequence[Sanitizer], console: Path) -> None:
         """Create; nothing is asked.
 
         Args:
-            base: for commands in it, outside of its nodes; told to nobody.
-            kernel: the node whose own kernel it is; empty for the shared one.
+            shell: of the kernel.
             sanitizers: what it looks for.
             console: what it has printed.
         """
-        self._base = base
-        self.kernel = kernel
+        self._shell = shell
+        self.kernel = shell.kernel
         self.sanitizers = tuple(sanitizers)
         self._console = console
 
@@ -94,13 +87,8 @@ class KernelSearch:
         yield from leaks_in(leaks, self.kernel)
 
     def _leaks(self) -> str:
-        output = bytearray()
-
-        def take(data: bytes, stderr: bool) -> None:
-            output.extend(b"" if stderr else data)
-
-        process = self._base.begin(["/bin/sh", "-c", _SEARCH], name=f"{PRIVATE}kmemleak", sink=take)
-        result = process.wait()
+        script = in_file_system("debugfs", _PLACE, _SEARCH)
+        _, result, output = self._shell.run(script, "kmemleak")
         if result.exit_status != 0:
             raise GuestError(
                 f"the kernel cannot be searched for leaks: {result.exit_status}",

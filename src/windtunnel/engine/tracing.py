@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from heapq import merge
 
+from windtunnel.engine.kernelshell import KernelShell, in_file_system
 from windtunnel.engine.node import PRIVATE, Node
 from windtunnel.engine.tasktable import TaskTable
 from windtunnel.errors import GuestError, ProtocolError, UsageError
@@ -32,41 +33,33 @@ ALWAYS = (
 """What says who is who."""
 
 _PLACE = "/tmp/.windtunnel-trace"  # noqa: S108 - a guest's
-_MOUNT = f"mkdir -p {_PLACE} && mount -t tracefs none {_PLACE} && cd {_PLACE} || exit 9"
-_UNMOUNT = f"cd / && umount {_PLACE} && rmdir {_PLACE}"
-_BEGIN = f"""\
-for p in /proc/[0-9]*; do read -r name < "$p/comm" && echo "task ${{p#/proc/}} $name"; done
-{_MOUNT}
-echo {BUFFER_KIB} > buffer_size_kb
+_BEGIN = """\
+echo %d > buffer_size_kb
 for name in "$@"; do
   if [ -e "events/$name/format" ]; then cat "events/$name/format"
   elif [ -e "events/$name/enable" ]; then cat "events/$name"/*/format
   else echo "missing $name"; continue; fi
   echo 1 > "events/$name/enable"
-done
-{_UNMOUNT}
+done"""
+_TASKS = """\
+for p in /proc/[0-9]*; do read -r name < "$p/comm" && echo "task ${p#/proc/} $name"; done
 """
-_SYSTEMS = f"{_MOUNT}\nls events\n{_UNMOUNT}\n"
-_END = f"""\
-{_MOUNT}
+_END = """\
 echo 0 > tracing_on
-dd if=per_cpu/cpu0/trace_pipe_raw bs=4096 iflag=nonblock 2>/dev/null
-{_UNMOUNT}
-"""
+dd if=per_cpu/cpu0/trace_pipe_raw bs=4096 iflag=nonblock 2>/dev/null"""
 
 
 class KernelTrace:
     """The trace of one kernel."""
 
-    def __init__(self, base: Node, kernel: str) -> None:
+    def __init__(self, shell: KernelShell) -> None:
         """Create; nothing is switched on.
 
         Args:
-            base: for commands in it, outside of its nodes; told to nobody.
-            kernel: the node whose own kernel it is; empty for the shared one.
+            shell: of the kernel.
         """
-        self._base = base
-        self.kernel = kernel
+        self._shell = shell
+        self.kernel = shell.kernel
         self._hidden: dict[str, frozenset[str]] = {}
         self._formats: dict[int, EventFormat] = {}
         self.tasks = TaskTable()
@@ -79,7 +72,8 @@ class KernelTrace:
             GuestError: it has no traces.
         """
         words = " ".join(shlex.quote(one.replace(":", "/")) for one in (*ALWAYS, *tracepoints))
-        text = self._run(f"set -- {words}\n{_BEGIN}").decode()
+        begin = f"set -- {words}\n{_BEGIN % BUFFER_KIB}"
+        text = self._run(begin, before=_TASKS).decode()
         missing: list[str] = []
         formats: list[str] = []
         for line in text.splitlines(keepends=True):
@@ -90,7 +84,7 @@ class KernelTrace:
                 (missing if line.startswith("missing ") else formats).append(line)
         if missing:
             name = missing[0].split()[1].replace("/", ":")
-            systems = self._run(_SYSTEMS).decode().split()
+            systems = self._run("ls events").decode().split()
             near = near_miss(name.partition(":")[0], systems)
             raise UsageError(
                 f"the kernel has no tracepoints {name!r}",
@@ -128,15 +122,10 @@ class KernelTrace:
         node = self.kernel or task.node
         return Event(traced.time_ns - zero_ns, 0, traced.name, node, fields, self.kernel, "trace")
 
-    def _run(self, script: str) -> bytes:
-        """Run a script in the kernel, outside of its nodes."""
-        output = bytearray()
-
-        def take(data: bytes, stderr: bool) -> None:
-            output.extend(b"" if stderr else data)
-
-        process = self._base.begin(["/bin/sh", "-c", script], name=f"{PRIVATE}trace", sink=take)
-        result = process.wait()
+    def _run(self, script: str, *, before: str = "") -> bytes:
+        """Run a script where the kernel's traces are."""
+        whole = before + in_file_system("tracefs", _PLACE, script)
+        process, result, output = self._shell.run(whole, "trace")
         if process.pid is not None:
             self.tasks.own(process.pid, PRIVATE)
         if result.exit_status != 0:
@@ -145,7 +134,7 @@ class KernelTrace:
                 f"the kernel {whose} cannot be traced: {result.exit_status}",
                 hint="its configuration needs CONFIG_FTRACE and CONFIG_ENABLE_DEFAULT_TRACERS",
             )
-        return bytes(output)
+        return output
 
 
 class Tracing:

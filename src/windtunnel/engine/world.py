@@ -9,7 +9,7 @@ and stands still between them, however long the program thinks. Lab time zero is
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +27,7 @@ from windtunnel.engine.grants import GrantsLog
 from windtunnel.engine.guest import Boot, Guest, boot_all
 from windtunnel.engine.kernel import node_kernels
 from windtunnel.engine.kernelneeds import check_needs
+from windtunnel.engine.kernelshell import KernelShell
 from windtunnel.engine.link import Link
 from windtunnel.engine.loop import WATCHDOG_HOST_S, Calendar
 from windtunnel.engine.machine import Machine, SharedMachine
@@ -229,21 +230,14 @@ class World:
 
     def _make_tracing(self, parts: Sequence[Part]) -> Tracing:
         """What traces each kernel, from outside of its nodes."""
-        kernels = [
-            KernelTrace(self._outside(guest), "" if part.node is None else part.node.name)
-            for guest, part in zip(self._guests, parts, strict=True)
-        ]
+        kernels = [KernelTrace(shell) for shell, _, _ in self._kernels(parts)]
         return Tracing(kernels, lambda: self._calendar.zero_ns)
 
     def _make_coverage(self, parts: Sequence[Part], options: WorldOptions) -> Coverage | None:
         """What reads the counts of each kernel that counts its lines."""
         kernels = [
-            KernelCoverage(
-                self._outside(guest),
-                "" if part.node is None else part.node.name,
-                coverage_notes(kernel),
-            )
-            for guest, part in zip(self._guests, parts, strict=True)
+            KernelCoverage(shell, coverage_notes(kernel))
+            for shell, _, part in self._kernels(parts)
             if (kernel := self._kernel_of(part, options)).variant.coverage
         ]
         return Coverage(kernels) if kernels else None
@@ -253,20 +247,17 @@ class World:
     ) -> tuple[KernelSearch, ...]:
         """Who is asked at the end what was found in each kernel."""
         return tuple(
-            KernelSearch(
-                self._outside(guest),
-                "" if part.node is None else part.node.name,
-                kernel.variant.sanitizers,
-                guest.console,
-            )
-            for guest, part in zip(self._guests, parts, strict=True)
-            if (kernel := self._kernel_of(part, options)).variant.sanitizers
+            KernelSearch(shell, sanitizers, guest.console)
+            for shell, guest, part in self._kernels(parts)
+            if (sanitizers := self._kernel_of(part, options).variant.sanitizers)
         )
 
-    def _outside(self, guest: Guest) -> Node:
-        """For commands in a kernel, outside of its nodes."""
-        base = NodeSpec("base", cpu=NOTHING_SAID)
-        return Node(self, guest.agent, self._recorder, spec=base, number=plan.BASE)
+    def _kernels(self, parts: Sequence[Part]) -> Iterator[tuple[KernelShell, Guest, Part]]:
+        """Each kernel from outside of its nodes, with its guest and its part of the lab."""
+        for guest, part in zip(self._guests, parts, strict=True):
+            spec = NodeSpec("base", cpu=NOTHING_SAID)
+            base = Node(self, guest.agent, self._recorder, spec=spec, number=plan.BASE)
+            yield KernelShell(base, "" if part.node is None else part.node.name), guest, part
 
     def _plan_halt(self, halt: Halt) -> None:
         self.node(halt.node)
