@@ -64,6 +64,18 @@ def add_up(files: Iterable[FileCoverage]) -> tuple[FileCoverage, ...]:
     )
 
 
+def lines_of(files: Iterable[FileCoverage]) -> tuple[int, int]:
+    """How many lines of files ran, and how many there are."""
+    shares = [(one.lines_hit, len(one.lines)) for one in files]
+    return sum(hit for hit, _ in shares), sum(found for _, found in shares)
+
+
+def functions_of(files: Iterable[FileCoverage]) -> tuple[int, int]:
+    """How many functions of files were called, and how many there are."""
+    shares = [(one.functions_hit, len(one.functions)) for one in files]
+    return sum(hit for hit, _ in shares), sum(found for _, found in shares)
+
+
 def percent(hit: int, found: int) -> str:
     """Write a share as "12.3 %", rounded down, so that only all is 100 %; "-" of nothing."""
     tenths = hit * 1000 // found if found else 0

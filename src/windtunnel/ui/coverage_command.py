@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from windtunnel.ui import complete
-from windtunnel.ui.options import RUNS, JsonOption, RunsOption, examples
+from windtunnel.ui.options import RUNS, JsonOption, RecordArgument, RunsOption, examples
 
 if TYPE_CHECKING:
     from windtunnel.model.coverage import FileCoverage
@@ -23,14 +22,7 @@ EPILOG = examples(
 
 
 def coverage(
-    record: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN|RESULTS",
-            help='A run or results: LAB (its latest), LAB/NUMBER, "latest", or a folder.',
-            autocompletion=complete.runs,
-        ),
-    ],
+    record: RecordArgument,
     *,
     html: Annotated[
         Path | None,
@@ -82,14 +74,13 @@ def coverage(
 
 
 def _print(gathered: Gathered, files: tuple[FileCoverage, ...]) -> None:
-    from windtunnel.model.coverage import percent  # noqa: PLC0415 - as above
+    from windtunnel.model.coverage import functions_of, lines_of, percent  # noqa: PLC0415 - as above
     from windtunnel.ui import screen  # noqa: PLC0415
 
     rows = []
     for name, some in [*((one.path, (one,)) for one in files), ("all", files)]:
-        hit, found = sum(one.lines_hit for one in some), sum(len(one.lines) for one in some)
-        called = sum(one.functions_hit for one in some)
-        functions = sum(len(one.functions) for one in some)
+        hit, found = lines_of(some)
+        called, functions = functions_of(some)
         rows.append(
             screen.Row(
                 (name, str(found), str(hit), percent(hit, found), str(functions), str(called))
@@ -105,16 +96,20 @@ def _print(gathered: Gathered, files: tuple[FileCoverage, ...]) -> None:
 
 
 def _document(gathered: Gathered, files: tuple[FileCoverage, ...]) -> dict[str, Any]:
+    from windtunnel.model.coverage import functions_of, lines_of  # noqa: PLC0415 - as above
+
+    hit, found = lines_of(files)
+    called, functions = functions_of(files)
     return {
         "lab": gathered.lab,
         "runs": gathered.runs,
         "without": list(gathered.without),
         "asked": list(gathered.asked),
         "kernels": sorted(one.kernel.name for one in gathered.notes),
-        "lines": sum(len(one.lines) for one in files),
-        "lines_hit": sum(one.lines_hit for one in files),
-        "functions": sum(len(one.functions) for one in files),
-        "functions_hit": sum(one.functions_hit for one in files),
+        "lines": found,
+        "lines_hit": hit,
+        "functions": functions,
+        "functions_hit": called,
         "files": [
             {
                 "path": one.path,

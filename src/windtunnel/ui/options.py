@@ -23,6 +23,14 @@ RunArgument = Annotated[
         autocompletion=complete.runs,
     ),
 ]
+RecordArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN|RESULTS",
+        help='A run or results: LAB (its latest), LAB/NUMBER, "latest", or a folder.',
+        autocompletion=complete.runs,
+    ),
+]
 KernelOption = Annotated[
     str | None,
     typer.Option(

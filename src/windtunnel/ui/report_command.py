@@ -11,7 +11,14 @@ import typer
 
 from windtunnel.errors import UsageError
 from windtunnel.ui import complete
-from windtunnel.ui.options import RUNS, JsonOption, QuietOption, RunsOption, examples
+from windtunnel.ui.options import (
+    RUNS,
+    JsonOption,
+    QuietOption,
+    RecordArgument,
+    RunsOption,
+    examples,
+)
 
 if TYPE_CHECKING:
     from windtunnel.store.results import Results
@@ -24,14 +31,7 @@ EPILOG = examples(
 
 
 def report(
-    record: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUN|RESULTS",
-            help='A run or results: LAB (its latest), LAB/NUMBER, "latest", or a folder.',
-            autocompletion=complete.runs,
-        ),
-    ],
+    record: RecordArgument,
     *,
     output: Annotated[
         Path | None,

@@ -73,20 +73,22 @@ def gather(path: Path, *, progress: Callable[[int, int], None] = lambda _at, _of
     """
     runs = _runs(path)
     notes: dict[str, CoverageNotes] = {}
-    parts: list[FileCoverage] = []
     without: list[str] = []
-    for at, (name, run) in enumerate(runs):
-        progress(at, len(runs))
-        counted = False
-        for key, digest, folder in _counted(run):
-            counted = True
-            one = notes.get(key) or _notes_of(key, digest, name)
-            notes[key] = one
-            # what was read so far is added up at once: 100 runs are no more than two
-            parts = list(add_up([*parts, *read_counts(one, folder)]))
-        if not counted:
-            without.append(f"{name}: {_why_none(run)}" if name else _why_none(run))
-    progress(len(runs), len(runs))
+
+    def read() -> Iterator[FileCoverage]:
+        for at, (name, run) in enumerate(runs):
+            progress(at, len(runs))
+            counted = list(_counted(run))
+            for key, digest, folder in counted:
+                if key not in notes:
+                    notes[key] = _notes_of(key, digest, name)
+                yield from read_counts(notes[key], folder)
+            if not counted:
+                without.append(f"{name}: {_why_none(run)}" if name else _why_none(run))
+        progress(len(runs), len(runs))
+
+    # Each file is added as it is read: 100 runs are no more than two.
+    files = add_up(read())
     if not notes:
         raise UsageError(
             f"{path} has no coverage" + (f": {without[0]}" if without else ""),
@@ -96,7 +98,7 @@ def gather(path: Path, *, progress: Callable[[int, int], None] = lambda _at, _of
     lab = read_header(path).get("lab") if is_results(path) else RunReader(path).manifest.get("lab")
     return Gathered(
         str(lab or ""),
-        tuple(parts),
+        files,
         tuple(notes.values()),
         len(runs) - len(without),
         tuple(without),
@@ -145,10 +147,12 @@ def _why_none(run: Path) -> str:
 
 
 def _check_same(notes: tuple[CoverageNotes, ...]) -> None:
+    if len(notes) == 1:
+        return
     first: dict[str, tuple[CoverageNotes, str]] = {}
     for one in notes:
         for file in sorted(one.source.rglob("*")):
-            if not file.is_file() or len(notes) == 1:
+            if not file.is_file():
                 continue
             path = str(file.relative_to(one.source))
             text = one.source_text(path)

@@ -17,9 +17,9 @@ from urllib.parse import quote
 
 from jinja2 import Environment, StrictUndefined
 
-from windtunnel.model.coverage import FileCoverage, percent
+from windtunnel.model.coverage import FileCoverage, functions_of, lines_of, percent
 from windtunnel.report.coverage.gather import Gathered
-from windtunnel.report.text import shown_line, shown_name
+from windtunnel.report.text import shown, shown_line, shown_name
 from windtunnel.report.write import write_text
 
 INDEX = "index.html"
@@ -162,10 +162,7 @@ def _listing(file: FileCoverage, source: str) -> list[_Line]:
         count = file.lines.get(number)
         kind = "" if count is None else "hit" if count else "missed"
         said = "" if count is None else str(count) if count else "- 0"
-        safe = "".join(
-            sign if sign.isprintable() or sign == "\t" else f"\\x{ord(sign):02x}" for sign in text
-        )
-        found.append(_Line(number, said, kind, safe[:LINE_CHARACTERS_MAX]))
+        found.append(_Line(number, said, kind, shown(text, characters_max=LINE_CHARACTERS_MAX)))
     return found
 
 
@@ -179,11 +176,10 @@ def _width(file: FileCoverage) -> int:
 
 
 def _lines(*files: FileCoverage) -> str:
-    hit, found = sum(file.lines_hit for file in files), sum(len(file.lines) for file in files)
+    hit, found = lines_of(files)
     return f"{percent(hit, found)} ({hit} of {found})"
 
 
 def _functions(*files: FileCoverage) -> str:
-    hit = sum(file.functions_hit for file in files)
-    found = sum(len(file.functions) for file in files)
+    hit, found = functions_of(files)
     return f"{percent(hit, found)} ({hit} of {found})"
