@@ -13,9 +13,8 @@ from machines.test_launch import ALL, start
 from windtunnel.machines import seccomp
 from windtunnel.machines.abort import AbortListener
 from windtunnel.machines.launch import Guest
-from windtunnel.machines.syscalls import prctl
+from windtunnel.machines.syscalls import PR_SET_NO_NEW_PRIVS, prctl
 
-_PR_SET_NO_NEW_PRIVS = 38
 LIMIT_HOST_S = 10
 
 # What os_dump_core does: not raise(), which takes another system call.
@@ -91,7 +90,7 @@ def test_under_somebodys_filter_who_listens_already_a_guest_runs_without_ours(
     scratch: Path,
 ) -> None:
     def nested() -> str:
-        prctl(_PR_SET_NO_NEW_PRIVS, 1)
+        prctl(PR_SET_NO_NEW_PRIVS, 1)
         seccomp.install(seccomp.only_abort(), listen=True)
         guest = start(["/bin/sh", "-c", "exit 7"], scratch)
         return f"{guest.abort} {guest.wait()} {seccomp.can_listen()}"

@@ -15,7 +15,6 @@ from typing import Any
 
 import drgn
 from drgn.helpers.linux.pid import for_each_task
-from drgn.helpers.linux.sched import task_state_to_char
 
 from windtunnel.errors import HostError, UsageError
 
@@ -108,11 +107,6 @@ class Image:
         word = self.program.type("unsigned long")
         members = [drgn.TypeMember(word, name, 64 * at) for at, name in enumerate(_REGISTERS)]
         return self.program.struct_type("pt_regs", 8 * len(_REGISTERS), members)
-
-
-def task_state(task: Any) -> str:
-    """The state of a task, as `ps` writes it."""
-    return str(task_state_to_char(task))
 
 
 def text_of(value: Any) -> str:

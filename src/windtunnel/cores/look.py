@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from windtunnel.cores.facts import Inspection, Record, Task
-from windtunnel.cores.image import READING, Image, task_state, text_of
+from windtunnel.cores.image import READING, Image, text_of
 from windtunnel.cores.locks import locks
 from windtunnel.cores.network import qdiscs, sockets
 from windtunnel.cores.printk import records
@@ -40,6 +41,10 @@ class _Reader:
             self.doubts.append(f"{what} could not be read{rest}: {error}")
         return tuple(found)
 
+    def one(self, what: str, fact: Callable[[], _Fact]) -> _Fact | None:
+        """Read a fact; None when it cannot be read."""
+        return next(iter(self.all(what, lambda: [fact()])), None)
+
 
 def look(image: Image, *, stacks: Callable[[Task], bool] = lambda _task: False) -> Inspection:
     """Read all that a core tells.
@@ -57,11 +62,15 @@ def look(image: Image, *, stacks: Callable[[Task], bool] = lambda _task: False) 
     tasks = reader.all("tasks", lambda: (_described(image, task, stacks) for task in found))
     names = {task.pid: task.name for task in tasks}
     log = reader.all("the kernel's log", lambda: records(image, names))
-    blocked = [task for task in found if _is_blocked(task)]
+    # Reading may have ended before the last of them.
+    blocked = [task for task, told in zip(found, tasks, strict=False) if told.state == _BLOCKED]
     return Inspection(
-        release="".join(reader.all("the release", lambda: [text_of(_uts(image).name.release)])),
+        release=reader.one(
+            "the release", lambda: text_of(image.program["init_uts_ns"].name.release)
+        )
+        or "",
         panic=_panic(log),
-        crashed=next(iter(reader.all("who crashed", lambda: [_crashed(image)])), None),
+        crashed=reader.one("who crashed", lambda: _crashed(image)),
         tasks=tasks,
         records=log,
         sockets=reader.all("sockets", lambda: sockets(image)),
@@ -71,22 +80,11 @@ def look(image: Image, *, stacks: Callable[[Task], bool] = lambda _task: False) 
     )
 
 
-def _uts(image: Image) -> Any:
-    return image.program["init_uts_ns"]
-
-
 def _described(image: Image, task: Any, stacks: Callable[[Task], bool]) -> Task:
     described = describe_task(task)
     if task != image.current() and (described.state == _BLOCKED or stacks(described)):
-        return describe_task(task, sleeping_stack(image, task))
+        return replace(described, stack=sleeping_stack(image, task))
     return described
-
-
-def _is_blocked(task: Any) -> bool:
-    try:
-        return task_state(task) == _BLOCKED
-    except READING:
-        return False
 
 
 def _crashed(image: Image) -> Task:

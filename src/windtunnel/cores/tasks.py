@@ -6,9 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 import drgn
+from drgn.helpers.linux.sched import task_state_to_char
 
 from windtunnel.cores.facts import Frame, Task, Variable
-from windtunnel.cores.image import READING, Image, task_state, text_of
+from windtunnel.cores.image import READING, Image, text_of
 
 _PF_KTHREAD = 0x00200000  # include/linux/sched.h
 _VALUE_CHARACTERS = 160
@@ -40,7 +41,7 @@ def describe_task(task: Any, stack: tuple[Frame, ...] = ()) -> Task:
         parent=int(parent.tgid) if parent else 0,
         name=text_of(task.comm),
         node=node_of(task),
-        state=task_state(task),
+        state=str(task_state_to_char(task)),
         stack=stack,
     )
 

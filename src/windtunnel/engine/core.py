@@ -8,7 +8,6 @@ must not change what the run records.
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -75,8 +74,7 @@ class GuestCore:
             )
 
     def _require_space(self) -> None:
-        space = os.statvfs(self._path.parent)
-        free_bytes = space.f_bavail * space.f_frsize
+        free_bytes = layout.free_bytes(self._path.parent)
         if free_bytes < self._needed_bytes:
             raise HostError(
                 f"the core may need {self._needed_bytes >> 20} MiB, and "

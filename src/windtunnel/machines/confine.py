@@ -19,7 +19,7 @@ from pathlib import Path
 
 from windtunnel.errors import HostError, UsageError
 from windtunnel.machines import landlock, namespaces, seccomp
-from windtunnel.machines.syscalls import CAPSET, prctl, syscall
+from windtunnel.machines.syscalls import CAPSET, PR_SET_NO_NEW_PRIVS, prctl, syscall
 
 # Top-level directories that a guest does not see: people's data, the state of the
 # machine, devices, and what other programs share.
@@ -36,7 +36,6 @@ _DEPTH_OF_PRIVATE = {"etc": 8, "var": 2, "opt": 1, "srv": 1}
 _KERNEL_READS = ("/proc/cpuinfo", "/proc/meminfo")
 _KERNEL_WRITES = ("/dev/null",)
 
-_PR_SET_NO_NEW_PRIVS = 38
 _PR_CAPBSET_DROP = 24
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
@@ -254,7 +253,7 @@ def enter(confinement: Confinement, report: Report) -> int | None:
         OSError: the kernel refused a step; do not start the guest.
     """
     if report.method is Method.NONE:
-        prctl(_PR_SET_NO_NEW_PRIVS, 1)
+        prctl(PR_SET_NO_NEW_PRIVS, 1)
         _drop_capabilities()
         with suppress(OSError):
             return seccomp.install(seccomp.only_abort(), listen=True)
@@ -266,7 +265,7 @@ def enter(confinement: Confinement, report: Report) -> int | None:
     if report.method is Method.NAMESPACE:
         # A device may be written through a read-only mount, but its mode may not be changed.
         namespaces.enter([*read, *_KERNEL_WRITES], hide, write)
-    prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
     if report.method is Method.LANDLOCK:
         landlock.restrict(landlock_rules(read, hide, write), version)
     _drop_capabilities()

@@ -19,6 +19,7 @@ from windtunnel.machines.syscalls import (
     UMOUNT2,
     UNSHARE,
     syscall,
+    works_in_a_fork,
 )
 
 _CLONE_NEWNS = 0x00020000
@@ -44,16 +45,13 @@ _STAGE = "/tmp"  # noqa: S108 - nothing is created in the shared directory
 
 
 def available() -> bool:
-    """Say whether this process may make a user namespace and mount in it (about 2 ms)."""
-    child = os.fork()
-    if child == 0:
-        try:
-            _unshare()
-            syscall(_MOUNT, b"none", _STAGE.encode(), b"tmpfs", 0, None)
-            os._exit(0)
-        except OSError:
-            os._exit(1)
-    return os.waitpid(child, 0)[1] == 0
+    """Say whether this process may make a user namespace and mount in it."""
+    return works_in_a_fork(_mount_in_a_namespace)
+
+
+def _mount_in_a_namespace() -> None:
+    _unshare()
+    syscall(_MOUNT, b"none", _STAGE.encode(), b"tmpfs", 0, None)
 
 
 def enter(read: Iterable[str], hide: Iterable[str], write: Iterable[str]) -> None:

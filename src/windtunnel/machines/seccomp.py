@@ -10,12 +10,17 @@ Source: Documentation/userspace-api/seccomp_filter.rst, include/uapi/linux/{filt
 
 import ctypes
 import errno
-import os
 import signal
 import struct
 from collections.abc import Iterable
 
-from windtunnel.machines.syscalls import SECCOMP, prctl, syscall
+from windtunnel.machines.syscalls import (
+    PR_SET_NO_NEW_PRIVS,
+    SECCOMP,
+    prctl,
+    syscall,
+    works_in_a_fork,
+)
 
 AUDIT_ARCH_X86_64 = 0xC000003E
 ALLOW = 0x7FFF0000
@@ -23,7 +28,6 @@ USER_NOTIF = 0x7FC00000
 ERRNO = 0x00050000
 _X32_BIT = 0x40000000
 
-_PR_SET_NO_NEW_PRIVS = 38
 _SET_MODE_FILTER = 1
 # Without it, kernels before 5.16 slow every process under a filter down.
 _FLAG_SPEC_ALLOW = 1 << 2
@@ -203,13 +207,10 @@ def install(instructions: list[Instruction], *, listen: bool = False) -> int | N
 
 
 def can_listen() -> bool:
-    """Say whether a guest's filter may have a listener on this machine (about 2 ms)."""
-    child = os.fork()
-    if child == 0:
-        try:
-            prctl(_PR_SET_NO_NEW_PRIVS, 1)
-            install(only_abort(), listen=True)
-            os._exit(0)
-        except OSError:
-            os._exit(1)
-    return os.waitpid(child, 0)[1] == 0
+    """Say whether a guest's filter may have a listener on this machine."""
+    return works_in_a_fork(_listen)
+
+
+def _listen() -> None:
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    install(only_abort(), listen=True)

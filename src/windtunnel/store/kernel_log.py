@@ -21,6 +21,7 @@ from windtunnel.model.event import Event
 from windtunnel.store import layout
 from windtunnel.store.layout import host_errors
 from windtunnel.store.run_reader import RunReader, parse_event
+from windtunnel.store.tracefile import trace_file
 
 _PREFIX = "console-"
 _SUFFIX = ".log"
@@ -115,7 +116,7 @@ def _owners(run: Path) -> dict[str, Owners]:
     zero_ns = lab_zero_ns(run)
     given: set[tuple[str, int]] = set()
     events = _of_events(RunReader(run).events(), given)
-    traced = _of_trace(run / layout.FILES / layout.TRACE, given)
+    traced = _of_trace(trace_file(run), given)
     for facts in (events, traced):
         with suppress(ProtocolError, HostError):  # what is behind a spoilt event has no names
             for node, pid, name, time_ns in facts:

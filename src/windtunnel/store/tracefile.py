@@ -19,7 +19,7 @@ Flow = tuple[End, End]
 
 def has_trace(run: Path) -> bool:
     """Whether a run was traced."""
-    return trace_file(run).exists()
+    return trace_file(run).is_file()
 
 
 def trace_events(run: Path) -> Iterator[Event]:
@@ -40,6 +40,12 @@ def trace_events(run: Path) -> Iterator[Event]:
                 yield parse_event(line)
 
 
+def flow_of(event: Event) -> Flow | None:
+    """Say which TCP flow an event is of; None for one that is of none."""
+    sight = sight_of(event.kind, event.fields)
+    return None if sight is None else sight.flow
+
+
 def tcp_flows(run: Path) -> list[tuple[Flow, int]]:
     """Find the TCP flows of a trace, each with the number of its events, in order of coming.
 
@@ -48,9 +54,9 @@ def tcp_flows(run: Path) -> list[tuple[Flow, int]]:
     """
     found: Counter[Flow] = Counter()
     for event in trace_events(run):
-        sight = sight_of(event.kind, event.fields)
-        if sight is not None:
-            found[sight.flow] += 1
+        flow = flow_of(event)
+        if flow is not None:
+            found[flow] += 1
     return list(found.items())
 
 

@@ -74,7 +74,7 @@ def trace(
     from windtunnel.store.tracefile import trace_events  # noqa: PLC0415
 
     path = find_run(run, runs)
-    wanted = _Wanted(node, tuple(event or ["*"]), task, _flow(path, follow) if follow else None)
+    wanted = _Wanted(node, tuple(event or ["*"]), task, _follows(path, follow))
     write = _writer(TraceFormat.JSON if json else shape)
     lost = 0
     for one in trace_events(path):
@@ -93,7 +93,7 @@ class _Wanted:
     node: str
     events: tuple[str, ...]
     task: str
-    flow: Flow | None
+    follows: Callable[[Event], bool]
 
     def has(self, event: Event) -> bool:
         """Whether an event is one of them."""
@@ -101,15 +101,7 @@ class _Wanted:
             return False
         if not any(fnmatchcase(event.kind, name) for name in self.events):
             return False
-        return fnmatchcase(str(event.fields["task"]), self.task) and self._is_of_flow(event)
-
-    def _is_of_flow(self, event: Event) -> bool:
-        from windtunnel.wire.traceflow import sight_of  # noqa: PLC0415 - as above
-
-        if self.flow is None:
-            return True
-        sight = sight_of(event.kind, event.fields)
-        return sight is not None and sight.flow == self.flow
+        return fnmatchcase(str(event.fields["task"]), self.task) and self.follows(event)
 
 
 def _writer(shape: TraceFormat) -> Callable[[Event], str]:
@@ -121,6 +113,16 @@ def _writer(shape: TraceFormat) -> Callable[[Event], str]:
         return people_line
     processors: dict[str, int] = {"": 0}
     return lambda event: trace_cmd_line(event, processors.setdefault(event.kernel, len(processors)))
+
+
+def _follows(run: Path, follow: str) -> Callable[[Event], bool]:
+    """What says of an event whether it is of the flow that is followed; without one, all are."""
+    from windtunnel.store.tracefile import flow_of  # noqa: PLC0415 - as above
+
+    if not follow:
+        return lambda _event: True
+    flow = _flow(run, follow)
+    return lambda event: flow_of(event) == flow
 
 
 def _flow(run: Path, follow: str) -> Flow:

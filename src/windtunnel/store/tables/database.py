@@ -27,7 +27,7 @@ from windtunnel.store.tables import make, parts, rows, schema
 from windtunnel.store.tables.make import Maker, quoted
 from windtunnel.store.tables.schema import Table
 from windtunnel.store.tables.sqlerror import SqlError, explain
-from windtunnel.store.tracefile import trace_file
+from windtunnel.store.tracefile import has_trace, trace_file
 
 if TYPE_CHECKING:
     import duckdb
@@ -352,8 +352,7 @@ class Runs:
             if table is schema.EVENTS:
                 return self._maker.events(table, run / layout.EVENTS, folder)
             if table is schema.TRACE_EVENTS:
-                trace = trace_file(run)
-                return self._maker.events(table, trace, folder) if trace.is_file() else []
+                return self._maker.events(table, trace_file(run), folder) if has_trace(run) else []
             if table is schema.PACKETS:
                 captures = list(make.capture_files(run))
                 return self._maker.table(

@@ -22,6 +22,7 @@ from windtunnel.model.result import CellResult
 from windtunnel.store import layout
 from windtunnel.store.kernel_log import Console, before_our_end, consoles, kernel_logs, lab_zero_ns
 from windtunnel.store.run_reader import RunReader, is_run, list_runs
+from windtunnel.store.tracefile import has_trace, trace_file
 from windtunnel.wire import headers, pcapng
 
 CELLS = "cells.jsonl"
@@ -114,8 +115,7 @@ def cell_rows(results: Path, name: str, warn: Warn) -> Iterator[Row]:
 def log_sources(run: Path) -> list[Path]:
     """Name what the lines of a run's kernels are read from; none without a console."""
     found = [console.path for console in consoles(run)]
-    trace = run / layout.FILES / layout.TRACE
-    names = [run / layout.EVENTS, *([trace] if trace.is_file() else [])]
+    names = [run / layout.EVENTS, *([trace_file(run)] if has_trace(run) else [])]
     return [*found, *names] if found else []
 
 
