@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from small_labs import EATER
 from windtunnel.engine import loop
 from windtunnel.engine.labfile import read_spec
 from windtunnel.engine.run import Outcomes
@@ -42,12 +43,6 @@ from windtunnel.store.run_dir import RunReader
 MIB = 1 << 20
 SECOND_NS = 1_000_000_000
 HOUR_NS = 3600 * SECOND_NS
-# It locks its own program in memory. Otherwise Linux 6.12 may drop and read those pages for ever
-# rather than call memory short, and while it does that no virtual time passes.
-EATER = (
-    "exec python3 -c 'import ctypes; ctypes.CDLL(None).mlockall(3);"
-    " x = [bytearray(1 << 20) for _ in range(10000)]'"
-)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from small_labs import EATER
 from windtunnel.engine import core
 from windtunnel.engine.inspecting import cores_of, find_core, kernel_of
 from windtunnel.engine.session import Session, SessionRequest, run_session
@@ -18,11 +19,6 @@ MIB = 1 << 20
 SECOND_NS = 1_000_000_000
 ELF = b"\x7fELF"
 SPINNER = "exec python3 -c 'while True: pass'"
-# It locks its own program in memory: see EATER in test_bad_input.py.
-EATER = (
-    "exec python3 -c 'import ctypes; ctypes.CDLL(None).mlockall(3);"
-    " x = [bytearray(1 << 20) for _ in range(10000)]'"
-)
 
 
 @pytest.fixture

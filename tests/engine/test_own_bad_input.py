@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import small_labs
+from small_labs import EATER
 from windtunnel.engine import loop
 from windtunnel.engine.session import SessionRequest, run_session
 from windtunnel.engine.world import World
@@ -173,13 +174,6 @@ def test_a_panic_of_one_kernel_ends_the_run_and_keeps_what_was_recorded(kernel_p
     finding = list(reader.events())[-1]
     assert (finding.kind, finding.node, finding.time_ns) == ("finding", "b", error.time_ns)
     assert "Kernel panic" in (session.path / "console-b.log").read_text()
-
-
-# As tests/engine/test_bad_input.py has it: locked in memory, so that the kernel finds no more.
-EATER = (
-    "exec python3 -c 'import ctypes; ctypes.CDLL(None).mlockall(3);"
-    " x = [bytearray(1 << 20) for _ in range(10000)]'"
-)
 
 
 @pytest.mark.parametrize("asleep", [False, True])

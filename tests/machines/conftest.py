@@ -41,3 +41,11 @@ def open_folders() -> Iterator[Iterator[Path]]:
     yield make()
     for folder in made:
         shutil.rmtree(folder)
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    """An empty folder for a guest to work in."""
+    folder = tmp_path.resolve() / "scratch"
+    folder.mkdir()
+    return folder

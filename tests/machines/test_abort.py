@@ -30,13 +30,6 @@ os.kill(os.getpid(), signal.SIGUSR1)
 """
 
 
-@pytest.fixture
-def scratch(tmp_path: Path) -> Path:
-    folder = tmp_path.resolve() / "scratch"
-    folder.mkdir()
-    return folder
-
-
 def listener_of(guest: Guest) -> AbortListener:
     if guest.abort is None:
         guest.kill()

@@ -51,13 +51,6 @@ def gone_within(limit_host_s: float, folder: Path) -> list[str]:
     return left
 
 
-@pytest.fixture
-def scratch(tmp_path: Path) -> Path:
-    folder = tmp_path.resolve() / "scratch"
-    folder.mkdir()
-    return folder
-
-
 def test_the_exit_status_of_the_guest_is_ours(scratch: Path) -> None:
     assert start(["/bin/sh", "-c", "exit 7"], scratch).wait() == 7
 
