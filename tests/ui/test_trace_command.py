@@ -182,6 +182,103 @@ def test_a_trace_is_asked_by_sql(flows):
     assert rows["sched_switch"] > 3
 
 
+SYSCALLS = """\
+name: calls
+nodes: {a: {}, b: {}}
+trace: [%s]
+steps:
+  - {name: p, node: a, at: 1 s, cmd: cat /etc/hostname /nowhere, exited: 1}
+  - {name: q, node: b, at: 2 s, cmd: "true"}
+"""
+
+
+@pytest.mark.needs_uml
+def test_syscalls_are_traced_with_their_names_and_results(booting_program):
+    (booting_program.folder / "lab.yaml").write_text(SYSCALLS % "syscalls")
+    for jobs in ("1", "2"):
+        done = booting_program("run", "lab.yaml", "--parallel", jobs)
+        assert done.returncode == 0, done.stdout + done.stderr
+    runs = booting_program.folder / "runs/calls"
+    one, two = ((runs / name / "files/trace.jsonl").read_bytes() for name in ("0001", "0002"))
+    assert one == two
+    found = [one for one in events(runs / "0001") if one["kind"] in ("sys_enter", "sys_exit")]
+    assert {one["node"] for one in found} == {"a", "b"}  # and none of the agent's
+    of_cat = [one["fields"] for one in found if one["fields"]["task"] == "cat"]
+    names = [one["syscall"] for one in of_cat if "args" in one]
+    assert names[0] in ("brk", "arch_prctl")  # what the dynamic linker begins with
+    assert names[-1] == "exit_group"
+    opened = [one["ret"] for one in of_cat if one["syscall"] == "openat" and "ret" in one]
+    assert {-2, 3} <= set(opened)  # /nowhere, and all others, one after the other
+    assert {"read", "write", "close"} <= set(names)
+    lines = booting_program("trace", "latest", "--task", "cat", "--event", "openat").stdout
+    assert "sys_exit: openat = -2 (ENOENT)" in lines
+    assert re.search(r"sys_enter: openat\(ffffff9c, [0-9a-f]+, 0, 0, ", lines)
+    assert " read" not in lines
+
+
+@pytest.mark.needs_uml
+def test_only_some_syscalls_are_traced(booting_program):
+    (booting_program.folder / "lab.yaml").write_text(SYSCALLS % "syscalls:openat, syscalls:execve")
+    assert booting_program("run", "lab.yaml").returncode == 0
+    found = events(booting_program.folder / "runs/calls/0001")
+    calls = [one["fields"]["syscall"] for one in found if one["kind"].startswith("sys_")]
+    assert set(calls) == {"openat", "execve"}
+
+
+def test_a_syscall_that_there_is_not_is_told_with_its_place(program):
+    (program.folder / "lab.yaml").write_text(SYSCALLS % "syscalls:opennat")
+    done = program("lab", "check", "lab.yaml")
+    assert done.returncode == 2
+    assert "lab.yaml:3:9" in done.stderr
+    assert "did you mean syscalls:openat?" in done.stderr
+
+
+LONG = """\
+name: long
+nodes: {a: {}, b: {}}
+trace: [syscalls]
+steps:
+  - {name: p, node: a, at: 1 s, cmd: dd if=/dev/zero of=/dev/null bs=1 count=%d}
+  - {name: q, node: b, at: 2 s, cmd: "sysctl -w vm.panic_on_oom=2; %s"}
+"""
+EATS = (
+    "python3 -c 'import ctypes; ctypes.CDLL(None).mlockall(2); s = [bytes(1 << 22) "
+    "for _ in range(999)]'"
+)
+IN_THE_BUFFER_MAX = 16_000
+"""Events that a kernel of these labs may have in its buffer: 3 per cent of it."""
+
+
+@pytest.mark.needs_uml
+def test_a_trace_is_larger_than_a_kernel_s_buffer(booting_program):
+    copied = 90_000  # four events each, of 48 bytes on average: more than 16 MiB
+    (booting_program.folder / "lab.yaml").write_text(LONG % (copied, "true"))
+    assert booting_program("run", "lab.yaml").returncode == 0
+    calls = ends = 0
+    for event in events(booting_program.folder / "runs/long/0001"):
+        fields = event["fields"]
+        assert "lost_before" not in fields
+        if fields["task"] == "dd" and fields.get("syscall") in ("read", "write"):
+            calls += "args" in fields
+            ends += fields.get("ret") == 1
+    assert 2 * copied <= ends <= 2 * copied + 5  # dd has a last word to say
+    assert calls >= ends
+
+
+@pytest.mark.needs_uml
+def test_what_had_left_a_kernel_that_dies_is_there(booting_program):
+    for what in ("true", EATS):
+        (booting_program.folder / "lab.yaml").write_text(LONG % (10_000, what))
+        done = booting_program("run", "lab.yaml")
+    assert done.returncode == 4, done.stdout
+    runs = booting_program.folder / "runs/long"
+    whole, left = (
+        (runs / name / "files/trace.jsonl").read_bytes().splitlines() for name in ("0001", "0002")
+    )
+    assert IN_THE_BUFFER_MAX < len(whole) - IN_THE_BUFFER_MAX < len(left)
+    assert whole[: len(left)] == left
+
+
 @pytest.mark.needs_uml
 @pytest.mark.parametrize(
     ("trace", "message"),

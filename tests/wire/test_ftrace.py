@@ -66,6 +66,31 @@ def test_a_format_says_where_fields_are():
         parse_format("name: x\nID: 1\n\tfield:(*)();\toffset:0;\tsize:8;\tsigned:0;\n")
 
 
+SYSCALL = """\
+name: sys_enter
+ID: 25
+format:
+\tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;
+\tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;
+
+\tfield:long id;\toffset:8;\tsize:8;\tsigned:1;
+\tfield:unsigned long args[6];\toffset:16;\tsize:48;\tsigned:0;
+\tfield:short list[2];\toffset:64;\tsize:4;\tsigned:1;
+\tfield:char comm[TASK_COMM_LEN];\toffset:68;\tsize:4;\tsigned:0;
+"""
+
+
+def test_an_array_of_numbers_has_its_numbers():
+    data = pack("<HHiq6Qhh4s", 25, 0, 9, 257, 2**64 - 100, 2, 3, 4, 5, 6, -1, 7, b"cat")
+    (event,) = parse_trace(page(record(data)), parse_formats(SYSCALL))
+    assert event.fields == {
+        "id": 257,
+        "args": (2**64 - 100, 2, 3, 4, 5, 6),
+        "list": (-1, 7),
+        "comm": "cat",
+    }
+
+
 def test_an_event_has_its_time_task_and_fields():
     (event,) = read(page(record(body(), delta=24)))
     assert (event.time_ns, event.name, event.pid) == (1024, "net_dev_queue", 1)
@@ -127,7 +152,7 @@ def test_pages_follow_each_other_and_the_last_may_end_early():
         (page(pack("<II", 0, 2) + bytes(8)), "longer than the page"),
         (page(record(bytes(4))), "an event of 4 bytes"),
         (page(record(body(number=9))), "event number 9"),
-        (page(record(body()[:20])), "the field 'name' ends at 24"),
+        (page(record(body()[:20])), "the field 'saddr' ends at 32, its event at 20"),
     ],
 )
 def test_bytes_that_are_no_trace_are_told(data, message):

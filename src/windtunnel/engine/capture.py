@@ -16,7 +16,7 @@ from itertools import count
 from windtunnel.engine import plan
 from windtunnel.engine.capturefilter import wanted_by
 from windtunnel.engine.fates import Fates, History
-from windtunnel.engine.node import PRIVATE
+from windtunnel.engine.kernelshell import KernelShell
 from windtunnel.engine.outercapture import OuterCapture, outer_ports
 from windtunnel.engine.process import Process
 from windtunnel.engine.world import World
@@ -97,9 +97,8 @@ class Captures:
             return
         for capture in self._captures:
             capture.begin()
-        # The agent's own program, which a process of the base node is born from.
-        command = ["/proc/self/exe", "capture", str(_MAGIC), *self._points()]
-        process = self._world.base.begin(command, name=PRIVATE + "capture", sink=self._take)
+        words = ["capture", str(_MAGIC), *self._points()]
+        process = KernelShell(self._world.base, "").begin_own(words, "capture", self._take)
         self._process = process
         process.wait_until(lambda: b"ready\n" in self._said or not process.running)
         if process.failure is not None:

@@ -9,17 +9,17 @@ never comes would not end.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from windtunnel.engine.capture import Captures
-from windtunnel.engine.run import Check, LabRun
+from windtunnel.engine.run import Check, LabRun, tell, untold
 from windtunnel.engine.session import RunRecord, SessionRequest
 from windtunnel.engine.world import World
-from windtunnel.errors import GuestError, OverdueError, WindtunnelError
+from windtunnel.errors import GuestError, OverdueError, ProtocolError, WindtunnelError
 
 
 class DrivenRun:
@@ -101,8 +101,8 @@ class DrivenRun:
                 self._end_captures(error)
                 end_ns = self.world.now_ns
                 passed = error is None and not self.failed_checks
+                self._collect(error, end_ns)
                 self._record.recorder.event(end_ns, "lab-end", passed=passed)
-                self._collect_coverage(error)
             self._finish(error, end_ns)
 
     def _end_captures(self, error: BaseException | None) -> None:
@@ -116,11 +116,24 @@ class DrivenRun:
         finally:
             self._captures.close()
 
-    def _collect_coverage(self, error: BaseException | None) -> None:
-        if self.world.coverage is None or isinstance(error, GuestError | KeyboardInterrupt):
-            return
-        with suppress(GuestError):  # a test's verdict is not about that
-            self.world.coverage.collect(self._record.recorder.coverage)
+    def _collect(self, error: BaseException | None, end_ns: int) -> None:
+        """Take what the kernels have gathered; a test's verdict is not about that."""
+        world, recorder = self.world, self._record.recorder
+        is_over = isinstance(error, GuestError | KeyboardInterrupt)
+        if world.tracing is not None:
+            collect = world.tracing.rescue if is_over else world.tracing.end
+            with self._telling("trace", end_ns):
+                collect(world.nodes, recorder.trace)
+        if world.coverage is not None and not is_over:
+            with self._telling("coverage", end_ns):
+                world.coverage.collect(recorder.coverage)
+
+    @contextmanager
+    def _telling(self, name: str, end_ns: int) -> Iterator[None]:
+        try:
+            yield
+        except (GuestError, ProtocolError) as error:
+            tell(self._record.recorder, untold(name, error, end_ns, judged=False), end_ns)
 
     def _finish(self, error: BaseException | None, end_ns: int | None) -> None:
         state = "passed" if error is None and not self.failed_checks else "failed"

@@ -7,8 +7,11 @@ nodes see nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from windtunnel.engine.node import PRIVATE, Node
 from windtunnel.engine.process import Process, Result
+from windtunnel.engine.witness import Sink
 
 
 class KernelShell:
@@ -46,6 +49,18 @@ class KernelShell:
 
         process = self._base.begin(["/bin/sh", "-c", script], name=f"{PRIVATE}{name}", sink=take)
         return process, process.wait(), bytes(output)
+
+    def begin_own(self, words: Sequence[str], name: str, sink: Sink) -> Process:
+        """Start a program of the agent's own; it begins when time next passes.
+
+        Args:
+            words: which, and its arguments (machines/guest/agent.c).
+            name: for the process.
+            sink: takes what it prints, as it comes.
+        """
+        # The agent's own program, which a process of the base node is born from.
+        command = ["/proc/self/exe", *words]
+        return self._base.begin(command, name=f"{PRIVATE}{name}", sink=sink)
 
 
 def in_file_system(kind: str, place: str, script: str) -> str:

@@ -28,9 +28,9 @@ from windtunnel.engine.hostclock import monotonic_host_s
 from windtunnel.engine.poller import Poller, Source
 from windtunnel.engine.seat import Seat, SeatState
 from windtunnel.errors import GuestLostError, GuestStuckError, InternalError, WindtunnelError
+from windtunnel.model.syscalls import syscall_name
 from windtunnel.sim.agenda import Action, Agenda, Appointment
 from windtunnel.sim.lookahead import FOREVER_NS, Lookahead
-from windtunnel.wire.syscalls import syscall_name
 from windtunnel.wire.timetravel import NEVER_NS, RunningTask
 
 POLL_HOST_S = 0.5

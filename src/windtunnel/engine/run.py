@@ -23,7 +23,7 @@ from windtunnel.engine.process import Process, Result
 from windtunnel.engine.recorder import Recorder
 from windtunnel.engine.timeline import Task, Timeline, Wait
 from windtunnel.engine.world import World, WorldOptions
-from windtunnel.errors import IdleError, ProtocolError
+from windtunnel.errors import GuestError, IdleError, ProtocolError, WindtunnelError
 from windtunnel.model.lab import Command, LabSpec, LinkChange, Outcome, Step
 from windtunnel.wire.junit import parse_junit
 
@@ -41,7 +41,7 @@ class Check:
     Attributes:
         name: of the step, process or validation.
         kind: "step", "process", "validate", "hook" for what is done at the end, or
-            "kernel" for what a kernel has found in itself.
+            "kernel" for what a kernel has found in itself, or does not tell.
         node: where; empty for links.
         at_ns: lab time when it began.
         took_ns: virtual time until it was decided.
@@ -123,6 +123,15 @@ class LabRun:
 
     def run(self) -> Outcomes:
         """Run to the end of the lab and judge it."""
+        try:
+            return self._run()
+        except WindtunnelError:
+            if self._world.tracing is not None and self._trace is not None:
+                with suppress(WindtunnelError):  # what ended the run is told, not this
+                    self._world.tracing.rescue(self._world.nodes, self._trace)
+            raise
+
+    def _run(self) -> Outcomes:
         captures = Captures(self._world, sink_of=self._captures)
         try:
             captures.start()
@@ -137,19 +146,32 @@ class LabRun:
             captures.stop()
         finally:
             captures.close()
-        self._recorder.event(self._world.now_ns, "lab-end", passed=self._passed)
-        outcomes = Outcomes(
+        end_ns = self._world.now_ns
+        grants = self._world.grants
+        # It takes a little time, which is none of the lab's.
+        self._collect(end_ns)
+        self._recorder.event(end_ns, "lab-end", passed=self._passed)
+        return Outcomes(
             checks=self.checks,
-            end_ns=self._world.now_ns,
+            end_ns=end_ns,
             kernel_release=self._world.kernel_release,
-            grants=self._world.grants,
+            grants=grants,
         )
-        if self._world.tracing is not None and self._trace is not None:
-            # It takes a little time, which is none of the lab's.
-            self._world.tracing.end(self._world.nodes, self._trace)
-        if self._world.coverage is not None and self._coverage is not None:
-            self._world.coverage.collect(self._coverage)
-        return outcomes
+
+    def _collect(self, end_ns: int) -> None:
+        """Take what the kernels have gathered; a check fails for what cannot be had."""
+        tracing, trace = self._world.tracing, self._trace
+        if tracing is not None and trace is not None:
+            self._take("trace", end_ns, lambda: tracing.end(self._world.nodes, trace))
+        counts, coverage = self._world.coverage, self._coverage
+        if counts is not None and coverage is not None:
+            self._take("coverage", end_ns, lambda: counts.collect(coverage))
+
+    def _take(self, name: str, end_ns: int, take: Callable[[], None]) -> None:
+        try:
+            take()
+        except (GuestError, ProtocolError) as error:
+            self._decide(untold(name, error, end_ns), end_ns)
 
     @property
     def _passed(self) -> bool:
@@ -396,20 +418,38 @@ class LabRun:
                     )
                 )
 
-    def _decide(self, check: Check) -> None:
+    def _decide(self, check: Check, time_ns: int | None = None) -> None:
+        """Take note of a check, decided now or at `time_ns`."""
         self._checks.append(check)
-        self._recorder.event(
-            self._world.now_ns,
-            "check" if check.kind != "step" or check.node else "step",
-            check.node,
-            name=check.name,
-            of=check.kind,
-            passed=check.passed,
-            judged=check.judged,
-            at_ns=check.at_ns,
-            took_ns=check.took_ns,
-            message=check.message,
-        )
+        tell(self._recorder, check, self._world.now_ns if time_ns is None else time_ns)
+
+
+def untold(name: str, error: WindtunnelError, end_ns: int, *, judged: bool = True) -> Check:
+    """Make the check that fails where kernels do not tell what they have gathered.
+
+    Args:
+        name: of what is missing, "trace".
+        error: why.
+        end_ns: lab time of the run's end.
+        judged: whether it counts.
+    """
+    return Check(name, "kernel", "", end_ns, 0, passed=False, message=str(error), judged=judged)
+
+
+def tell(recorder: Recorder, check: Check, time_ns: int) -> None:
+    """Record a check that was decided at a lab time."""
+    recorder.event(
+        time_ns,
+        "check" if check.kind != "step" or check.node else "step",
+        check.node,
+        name=check.name,
+        of=check.kind,
+        passed=check.passed,
+        judged=check.judged,
+        at_ns=check.at_ns,
+        took_ns=check.took_ns,
+        message=check.message,
+    )
 
 
 def _command_mismatch(process: Process, result: Result | None, command: Command) -> str | None:

@@ -1,28 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tracepoints of a lab's kernels: switched on before lab time zero, read at the end.
+"""Tracepoints of a lab's kernels: switched on before lab time zero, read while it runs.
 
-The kernels' own files are used (tracefs), from outside of the nodes; what is read is
-binary, a page at a time. Fork, exec and exit are always traced, so that each event's
-task has a name and a node, whatever else is asked for.
+The kernels' own files are used (tracefs), from outside of the nodes. What is traced leaves
+a kernel as binary pages whenever a part of its buffer is full, and waits in a file of the
+host; so a trace may be larger than any memory, and what a kernel that dies has told is
+there. At the end all of it is read, put together, and written in virtual time. Fork, exec
+and exit are always traced, so that each event's task has a name and a node, whatever else
+is asked for.
 """
 
 from __future__ import annotations
 
+import mmap
+import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from heapq import merge
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO
 
 from windtunnel.engine.kernelshell import KernelShell, in_file_system
 from windtunnel.engine.node import PRIVATE, Node
+from windtunnel.engine.process import Process
 from windtunnel.engine.tasktable import TaskTable
-from windtunnel.errors import GuestError, ProtocolError, UsageError
+from windtunnel.errors import GuestError, HostError, ProtocolError, UsageError
 from windtunnel.model.event import Event
 from windtunnel.model.nearmiss import near_miss
+from windtunnel.model.syscalls import syscall_name, syscall_number
+from windtunnel.model.tracepoints import SYSCALLS, syscalls_in
 from windtunnel.wire.ftrace import EventFormat, TraceEvent, parse_formats, parse_trace
 
 BUFFER_KIB = 16 * 1024
-"""Of each kernel: some 200,000 events. What does not fit pushes out the oldest, and is told."""
+"""Of each kernel: some 200,000 events. It must hold what happens within a tick (10 ms), for
+no reader comes earlier; what does not fit pushes out the oldest, and is told."""
 
 ALWAYS = (
     "sched:sched_process_fork",
@@ -32,6 +43,12 @@ ALWAYS = (
 )
 """What says who is who."""
 
+_PAGE_BYTES = 4096
+# Read at a time, less than the 3 % of the buffer (machines/guest/trace.c) that are in use then.
+_PAGES_AT_A_TIME = BUFFER_KIB * 1024 // _PAGE_BYTES * 2 // 100
+_WRITE_BYTES = 1 << 16
+_RAW_SYSCALLS = "raw_syscalls"
+_SYSCALL_KINDS = frozenset(("sys_enter", "sys_exit"))
 _PLACE = "/tmp/.windtunnel-trace"  # noqa: S108 - a guest's
 _BEGIN = """\
 echo %d > buffer_size_kb
@@ -40,28 +57,35 @@ for name in "$@"; do
   elif [ -e "events/$name/enable" ]; then cat "events/$name"/*/format
   else echo "missing $name"; continue; fi
   echo 1 > "events/$name/enable"
-done"""
+done
+"""
 _TASKS = """\
 for p in /proc/[0-9]*; do read -r name < "$p/comm" && echo "task ${p#/proc/} $name"; done
 """
-_END = """\
-echo 0 > tracing_on
-dd if=per_cpu/cpu0/trace_pipe_raw bs=4096 iflag=nonblock 2>/dev/null"""
 
 
 class KernelTrace:
     """The trace of one kernel."""
 
-    def __init__(self, shell: KernelShell) -> None:
+    def __init__(self, shell: KernelShell, folder: str) -> None:
         """Create; nothing is switched on.
 
         Args:
             shell: of the kernel.
+            folder: of the host, for what has left the kernel; a file without a name.
+
+        Raises:
+            HostError: it cannot be written.
         """
         self._shell = shell
         self.kernel = shell.kernel
-        self._hidden: dict[str, frozenset[str]] = {}
         self._formats: dict[int, EventFormat] = {}
+        self._reader: Process | None = None
+        self._said = bytearray()
+        try:
+            self._pages: BinaryIO = TemporaryFile(dir=folder)  # noqa: SIM115 - until close
+        except OSError as error:
+            raise _cannot_keep(error) from error
         self.tasks = TaskTable()
 
     def begin(self, tracepoints: Sequence[str]) -> None:
@@ -71,9 +95,14 @@ class KernelTrace:
             UsageError: the kernel has no such tracepoints.
             GuestError: it has no traces.
         """
-        words = " ".join(shlex.quote(one.replace(":", "/")) for one in (*ALWAYS, *tracepoints))
-        begin = f"set -- {words}\n{_BEGIN % BUFFER_KIB}"
-        text = self._run(begin, before=_TASKS).decode()
+        script = _BEGIN % BUFFER_KIB
+        systems = [one for one in tracepoints if one.partition(":")[0] != SYSCALLS]
+        syscalls = syscalls_in(tracepoints)
+        if syscalls is not None:
+            systems.append(_RAW_SYSCALLS)
+            script += _syscall_filter(syscalls)
+        words = " ".join(shlex.quote(one.replace(":", "/")) for one in (*ALWAYS, *systems))
+        text = self._run(f"set -- {words}\n{script}", before=_TASKS).decode()
         missing: list[str] = []
         formats: list[str] = []
         for line in text.splitlines(keepends=True):
@@ -83,23 +112,65 @@ class KernelTrace:
             else:
                 (missing if line.startswith("missing ") else formats).append(line)
         if missing:
-            name = missing[0].split()[1].replace("/", ":")
-            systems = self._run("ls events").decode().split()
-            near = near_miss(name.partition(":")[0], systems)
-            raise UsageError(
-                f"the kernel has no tracepoints {name!r}",
-                hint=f"did you mean {near!r}?" if near else f"systems are {', '.join(systems)}",
-            )
-        self._formats = parse_formats("".join(formats))
-        # Addresses of the kernel's memory mean nothing elsewhere.
-        self._hidden = {
-            one.name: frozenset(field.name for field in one.fields if "*" in field.type)
-            for one in self._formats.values()
-        }
+            self._refuse(missing[0].split()[1].replace("/", ":"))
+        known = parse_formats("".join(formats))
+        self._formats = {number: _without_addresses(one) for number, one in known.items()}
+        self._begin_reading()
 
-    def end(self) -> Iterator[TraceEvent]:
-        """Switch tracing off, and give what was traced. Time passes."""
-        return parse_trace(self._run(_END), self._formats)
+    def _refuse(self, name: str) -> None:
+        if name == _RAW_SYSCALLS:
+            raise UsageError(
+                "this kernel cannot trace syscalls",
+                hint="kernels before 6.13 can with our patch, those of Debian from 7.3 on",
+            )
+        systems = self._run("ls events").decode().split()
+        near = near_miss(name.partition(":")[0], systems)
+        raise UsageError(
+            f"the kernel has no tracepoints {name!r}",
+            hint=f"did you mean {near!r}?" if near else f"systems are {', '.join(systems)}",
+        )
+
+    def _begin_reading(self) -> None:
+        reader = self._shell.begin_own(
+            ["trace", _PLACE, str(_PAGES_AT_A_TIME)], "trace", self._take
+        )
+        self._reader = reader
+        reader.wait_until(lambda: b"ready\n" in self._said or not reader.running)
+        if not reader.running:
+            raise self._cannot(self._said.decode(errors="replace").strip())
+
+    def _take(self, data: bytes, stderr: bool) -> None:
+        if stderr:
+            self._said += data
+            return
+        try:
+            self._pages.write(data)
+        except OSError as error:
+            raise _cannot_keep(error) from error
+
+    def end(self) -> None:
+        """Switch tracing off, and take what the kernel still has. Time passes.
+
+        Raises:
+            GuestError: it does not give it.
+        """
+        assert self._reader is not None, "it has begun"
+        self._reader.terminate()
+        result = self._reader.wait(timeout="5 s")
+        if result.exit_status != 0:
+            raise self._cannot(f"{result.exit_status} {self._said.decode(errors='replace')}")
+
+    def traced(self) -> Iterator[TraceEvent]:
+        """Give what has left the kernel so far; no time passes."""
+        try:
+            self._pages.flush()
+        except OSError as error:
+            raise _cannot_keep(error) from error
+        size = os.fstat(self._pages.fileno()).st_size
+        whole = size - size % _PAGE_BYTES  # a kernel may have died while it wrote one
+        if whole:
+            with mmap.mmap(self._pages.fileno(), whole, access=mmap.ACCESS_READ) as pages:
+                yield from parse_trace(pages, self._formats, page_bytes=_PAGE_BYTES)
 
     def event(self, traced: TraceEvent, zero_ns: int) -> Event | None:
         """Make an event of ours, with the task's name and node.
@@ -114,13 +185,18 @@ class KernelTrace:
         task = self.tasks.at(traced)
         if traced.time_ns < zero_ns or task.node == PRIVATE:
             return None
-        hidden = self._hidden[traced.name]
-        fields = {key: value for key, value in traced.fields.items() if key not in hidden}
+        fields: dict[str, Any] = dict(traced.fields)
+        if traced.name in _SYSCALL_KINDS:
+            if not task.node:
+                return None  # the agent's: all others are of nodes
+            fields["syscall"] = syscall_name(fields["id"])
         fields["common_pid"], fields["task"] = traced.pid, task.name
-        if traced.lost_before:
-            fields["lost_before"] = traced.lost_before
         node = self.kernel or task.node
         return Event(traced.time_ns - zero_ns, 0, traced.name, node, fields, self.kernel, "trace")
+
+    def close(self) -> None:
+        """Forget all of it."""
+        self._pages.close()
 
     def _run(self, script: str, *, before: str = "") -> bytes:
         """Run a script where the kernel's traces are."""
@@ -129,12 +205,33 @@ class KernelTrace:
         if process.pid is not None:
             self.tasks.own(process.pid, PRIVATE)
         if result.exit_status != 0:
-            whose = f"of {self.kernel}" if self.kernel else "of the lab"
-            raise GuestError(
-                f"the kernel {whose} cannot be traced: {result.exit_status}",
-                hint="its configuration needs CONFIG_FTRACE and CONFIG_ENABLE_DEFAULT_TRACERS",
-            )
+            raise self._cannot(str(result.exit_status))
         return output
+
+    def _cannot(self, why: str) -> GuestError:
+        whose = f"of {self.kernel}" if self.kernel else "of the lab"
+        return GuestError(
+            f"the kernel {whose} cannot be traced: {why}",
+            hint="its configuration needs CONFIG_FTRACE and CONFIG_ENABLE_DEFAULT_TRACERS",
+        )
+
+
+def _without_addresses(known: EventFormat) -> EventFormat:
+    """Leave out addresses of the kernel's memory, which mean nothing elsewhere."""
+    return replace(known, fields=tuple(one for one in known.fields if "*" not in one.type))
+
+
+def _syscall_filter(names: Sequence[str]) -> str:
+    """The shell's line that lets only some syscalls pass; no names stand for all."""
+    numbers = [f"id == {syscall_number(name)}" for name in names]
+    return f"echo '{' || '.join(numbers)}' > events/{_RAW_SYSCALLS}/filter\n" if names else ""
+
+
+def _cannot_keep(error: OSError) -> HostError:
+    return HostError(
+        f"cannot keep what the kernels trace: {error.strerror}",
+        hint="it needs some 60 bytes an event where the run's folder is",
+    )
 
 
 class Tracing:
@@ -157,26 +254,17 @@ class Tracing:
             write: takes lines.
 
         Raises:
-            ProtocolError: an event has no task's name, although none was lost. All are written.
+            GuestError: a kernel does not give what it still has; the rest is written.
+            ProtocolError: an event has no task's name, although none was lost. All are
+                written. Or what a kernel gave is no trace.
         """
-        kernels = {kernel.kernel: kernel for kernel in self._kernels}
-        for node in nodes:
-            kernel = kernels.get(node.name) or kernels[""]
-            for process in node.processes:
-                if process.pid is not None:
-                    kernel.tasks.own(process.pid, node.name)
-        zero_ns = self._zero_ns()
-        # All are read before the first event is looked at, and none is kept.
-        ended = [kernel.end() for kernel in self._kernels]
-        streams = [
-            self._events(kernel, traced, zero_ns)
-            for kernel, traced in zip(self._kernels, ended, strict=True)
-        ]
-        nameless = lost = 0
-        for number, event in enumerate(merge(*streams, key=lambda event: event.time_ns)):
-            nameless += not event.fields["task"]
-            lost += "lost_before" in event.fields
-            write(f"{replace(event, sequence=number).to_line()}\n".encode())
+        try:
+            for kernel in self._kernels:
+                kernel.end()
+        except GuestError:
+            self.rescue(nodes, write)
+            raise
+        nameless, lost = self._write(nodes, write)
         if nameless and not lost:
             # Where the buffer was full, what told the names may have been pushed out of it.
             raise ProtocolError(
@@ -184,9 +272,59 @@ class Tracing:
                 hint="windtunnel trace RUN --task '' shows them; please send us the lab",
             )
 
-    def _events(
-        self, kernel: KernelTrace, traced: Iterator[TraceEvent], zero_ns: int
-    ) -> Iterator[Event]:
-        """What one kernel has traced, in its order."""
-        found = (kernel.event(one, zero_ns) for one in traced)
-        return (one for one in found if one is not None)
+    def rescue(self, nodes: Sequence[Node], write: Callable[[bytes], None]) -> None:
+        """Write what has left the kernels, one of which has died; no time passes.
+
+        Args:
+            nodes: as for `end`.
+            write: as for `end`.
+        """
+        self._write(nodes, write)
+
+    def close(self) -> None:
+        """Forget all of it."""
+        for kernel in self._kernels:
+            kernel.close()
+
+    def _write(self, nodes: Sequence[Node], write: Callable[[bytes], None]) -> tuple[int, int]:
+        """Write the events; how many have no name, and before how many some were lost."""
+        kernels = {kernel.kernel: kernel for kernel in self._kernels}
+        for node in nodes:
+            kernel = kernels.get(node.name) or kernels[""]
+            for process in node.processes:
+                if process.pid is not None:
+                    kernel.tasks.own(process.pid, node.name)
+        zero_ns = self._zero_ns()
+        streams = [_events(kernel, zero_ns) for kernel in self._kernels]
+        nameless = lost = 0
+        lines = bytearray()
+        for number, event in enumerate(merge(*streams, key=lambda event: event.time_ns)):
+            nameless += not event.fields["task"]
+            lost += "lost_before" in event.fields
+            lines += f"{_numbered(event, number).to_line()}\n".encode()
+            if len(lines) >= _WRITE_BYTES:
+                write(bytes(lines))
+                lines.clear()
+        write(bytes(lines))
+        return nameless, lost
+
+
+def _numbered(event: Event, number: int) -> Event:
+    # dataclasses.replace takes five times as long
+    return Event(
+        event.time_ns, number, event.kind, event.node, event.fields, event.kernel, event.stream
+    )
+
+
+def _events(kernel: KernelTrace, zero_ns: int) -> Iterator[Event]:
+    """What one kernel has traced, in its order; the next event kept tells of all losses."""
+    lost = 0
+    for traced in kernel.traced():
+        lost = -1 if -1 in (lost, traced.lost_before) else lost + traced.lost_before
+        event = kernel.event(traced, zero_ns)
+        if event is None:
+            continue
+        if lost:
+            event = replace(event, fields={**event.fields, "lost_before": lost})
+            lost = 0
+        yield event

@@ -29,10 +29,10 @@ class Witness:
     def output(self, data: bytes, stderr: bool) -> None:
         """Take what it printed."""
         process = self._process
-        process._take(data, stderr)  # noqa: SLF001 - a process is filled by its witness
         if self._sink is not None:
-            self._sink(data, stderr)
+            self._sink(data, stderr)  # it may be more than memory can hold
             return
+        process._take(data, stderr)  # noqa: SLF001 - a process is filled by its witness
         self._recorder.output(process.node, process.name, data, stderr=stderr)
         stream = "stderr" if stderr else "stdout"
         self._tell("output", stream=stream, size_bytes=len(data))

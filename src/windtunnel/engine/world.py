@@ -230,7 +230,10 @@ class World:
 
     def _make_tracing(self, parts: Sequence[Part]) -> Tracing:
         """What traces each kernel, from outside of its nodes."""
-        kernels = [KernelTrace(shell) for shell, _, _ in self._kernels(parts)]
+        kernels = [
+            KernelTrace(shell, str(guest.console.parent))
+            for shell, guest, _ in self._kernels(parts)
+        ]
         return Tracing(kernels, lambda: self._calendar.zero_ns)
 
     def _make_coverage(self, parts: Sequence[Part], options: WorldOptions) -> Coverage | None:
@@ -659,6 +662,8 @@ class World:
             volumes.close()
         if self._grants_log is not None:
             self._grants_log.close()
+        if self.tracing is not None:
+            self.tracing.close()
         self._scratch.close()
 
     def __enter__(self) -> Self:

@@ -34,6 +34,9 @@ KINDS = (
 """All kinds of events, in the order of the reference."""
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One observed fact.
@@ -69,7 +72,7 @@ class Event:
         # Left out where they say nothing, so that a line is as it was before there were any.
         record |= {"kernel": self.kernel} if self.kernel else {}
         record |= {"stream": self.stream} if self.stream else {}
-        return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return _ENCODER.encode(record)
 
     @classmethod
     def from_line(cls, line: str) -> Event:

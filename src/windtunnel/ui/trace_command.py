@@ -45,7 +45,9 @@ def trace(
     node: Annotated[str, typer.Option(metavar="NAME", help="Only what a node's tasks did.")] = "",
     event: Annotated[
         list[str] | None,
-        typer.Option(metavar="PATTERN", help="Only events of this name. May be given again."),
+        typer.Option(
+            metavar="PATTERN", help="Only events, or syscalls, of this name. May be given again."
+        ),
     ] = None,
     task: Annotated[
         str, typer.Option(metavar="PATTERN", help="Only what tasks of this name did.")
@@ -76,13 +78,18 @@ def trace(
     path = find_run(run, runs)
     wanted = _Wanted(node, tuple(event or ["*"]), task, _follows(path, follow))
     write = _writer(TraceFormat.JSON if json else shape)
-    lost = 0
+    losses: list[int] = []
     for one in trace_events(path):
-        lost += one.fields.get("lost_before", 0) != 0
+        if "lost_before" in one.fields:
+            losses.append(int(one.fields["lost_before"]))
         if wanted.has(one):
             sys.stdout.write(f"{write(one)}\n")
-    if lost:
-        say_on_stderr(f"warning: at {lost} places events are missing: the kernel's buffer was full")
+    if losses:
+        known = sum(lost for lost in losses if lost > 0)
+        count = f"{known:,} events" if min(losses) > 0 else f"at least {known:,} events"
+        say_on_stderr(
+            f"warning: {count} are missing, at {len(losses)} places: the kernel's buffer was full"
+        )
     return ExitStatus.PASSED
 
 
@@ -99,7 +106,8 @@ class _Wanted:
         """Whether an event is one of them."""
         if self.node and event.node != self.node:
             return False
-        if not any(fnmatchcase(event.kind, name) for name in self.events):
+        names = (event.kind, str(event.fields.get("syscall", "")))
+        if not any(fnmatchcase(name, one) for name in names for one in self.events):
             return False
         return fnmatchcase(str(event.fields["task"]), self.task) and self.follows(event)
 

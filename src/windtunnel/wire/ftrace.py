@@ -17,9 +17,10 @@ where the fields are. All of it is little-endian, for we trace our own guests.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from struct import unpack_from
+from mmap import mmap
+from struct import Struct, unpack_from
 
 from windtunnel.errors import ProtocolError
 
@@ -34,6 +35,9 @@ _PADDING = 29
 _TIME_EXTEND = 30
 _TIME_STAMP = 31
 _DELTA_BITS = 27
+_EVENT_HEAD = Struct("<H2xi")  # its number, and the task's
+_PLACE = Struct("<HH")  # of data that are elsewhere in the event, and their size
+_LETTERS = {1: "B", 2: "H", 4: "I", 8: "Q"}  # of numbers without a sign, in struct
 
 _NAME = re.compile(r"^name: (\S+)$", re.MULTILINE)
 _ID = re.compile(r"^ID: (\d+)$", re.MULTILINE)
@@ -56,6 +60,7 @@ class EventField:
         size: in bytes.
         signed: whether a number is.
         array: whether it is an array of `type`.
+        item_bytes: size of one of its items, if it is an array of numbers.
     """
 
     name: str
@@ -64,6 +69,7 @@ class EventField:
     size: int
     signed: bool
     array: bool = False
+    item_bytes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,18 +149,21 @@ def _field(found: re.Match[str]) -> EventField:
     declared = _DECLARED.fullmatch(what)
     if declared is None:
         raise ProtocolError(f"no field of a trace event: {what!r}")
+    size, array = int(found["size"]), declared["array"]
+    items = int(array[1:-1]) if array is not None and array[1:-1].isdecimal() else size
     return EventField(
         name=declared["name"],
         type=declared["type"].strip(),
         offset=int(found["offset"]),
-        size=int(found["size"]),
+        size=size,
         signed=found["signed"] == "1",
-        array=declared["array"] is not None,
+        array=array is not None,
+        item_bytes=size // items if items else 1,
     )
 
 
 def parse_trace(
-    data: bytes, formats: Mapping[int, EventFormat], *, page_bytes: int = 4096
+    data: bytes | mmap, formats: Mapping[int, EventFormat], *, page_bytes: int = 4096
 ) -> Iterator[TraceEvent]:
     """Read pages of one processor, in the order in which they were read from the kernel.
 
@@ -169,6 +178,7 @@ def parse_trace(
     Raises:
         ProtocolError: the bytes are none; names the offset.
     """
+    decoders = {number: _decoder(known) for number, known in formats.items()}
     for start in range(0, len(data), page_bytes):
         page = data[start : start + page_bytes]
         if len(page) < HEADER_BYTES:
@@ -183,7 +193,7 @@ def parse_trace(
             stored = commit & _LOST_STORED and at + 8 <= len(page)
             lost = unpack_from("<Q", page, at)[0] if stored else -1
         for at_ns, body in _records(page[HEADER_BYTES : HEADER_BYTES + size], time_ns, start):
-            yield _event(at_ns, body, formats, lost, start)
+            yield _event(at_ns, body, decoders, lost, start)
             lost = 0
 
 
@@ -219,37 +229,74 @@ def _records(data: bytes, time_ns: int, start: int) -> Iterator[tuple[int, bytes
         at = begin + (length + 3) // 4 * 4
 
 
+_Reader = Callable[[bytes], Value]
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoder:
+    """What reads the data of one kind of event: of so many bytes, up to the last field."""
+
+    name: str
+    size: int
+    last: str
+    readers: tuple[tuple[str, _Reader], ...]
+
+
+def _decoder(known: EventFormat) -> _Decoder:
+    size, last = max(((one.offset + one.size, one.name) for one in known.fields), default=(0, ""))
+    readers = tuple((one.name, _reader(one)) for one in known.fields)
+    return _Decoder(known.name, size, last, readers)
+
+
 def _event(
-    time_ns: int, body: bytes, formats: Mapping[int, EventFormat], lost: int, start: int
+    time_ns: int, body: bytes, decoders: Mapping[int, _Decoder], lost: int, start: int
 ) -> TraceEvent:
     if len(body) < 8:
         raise ProtocolError(f"an event of {len(body)} bytes in the page at {start:#x}")
-    number, pid = unpack_from("<H", body)[0], unpack_from("<i", body, 4)[0]
-    known = formats.get(number)
+    number, pid = _EVENT_HEAD.unpack_from(body)
+    known = decoders.get(number)
     if known is None:
         raise ProtocolError(f"event number {number} in the page at {start:#x} has no format")
-    values = {one.name: _value(one, body) for one in known.fields}
+    if known.size > len(body):
+        raise ProtocolError(
+            f"the field {known.last!r} ends at {known.size}, its event at {len(body)}"
+        )
+    values = {name: read(body) for name, read in known.readers}
     return TraceEvent(time_ns, known.name, pid, values, lost)
 
 
-def _value(one: EventField, body: bytes) -> Value:
-    """What a field holds: a number, a text, or numbers."""
+def _reader(one: EventField) -> _Reader:
+    """What reads a field: a number, a text, or numbers."""
     end = one.offset + one.size
-    if end > len(body):
-        raise ProtocolError(f"the field {one.name!r} ends at {end}, its event at {len(body)}")
     if one.type.startswith(("__data_loc", "__rel_loc")):
-        (where,) = unpack_from("<I", body, one.offset)
-        begin, size = where & 0xFFFF, where >> 16
-        begin += end if one.type.startswith("__rel_loc") else 0
-        data = body[begin : begin + size]
-        return _text(data) if "char" in one.type else tuple(data)
-    data = body[one.offset : end]
+        return _far_reader(one)
     if one.array and one.type.endswith("char") and "unsigned" not in one.type:
-        return _text(data)
-    if one.array or one.size not in (1, 2, 4, 8):
-        return tuple(data)
-    return int.from_bytes(data, "little", signed=one.signed)
+        return lambda body: _text(body[one.offset : end])
+    if one.array and one.item_bytes in _LETTERS:
+        letter = _letter(one.item_bytes, signed=one.signed and one.item_bytes > 1)
+        items = Struct(f"<{one.size // one.item_bytes}{letter}").unpack_from
+        return lambda body: items(body, one.offset)
+    if one.size not in _LETTERS:
+        return lambda body: tuple(body[one.offset : end])
+    number = Struct(f"<{_letter(one.size, signed=one.signed)}").unpack_from
+    return lambda body: int(number(body, one.offset)[0])
 
 
-def _text(data: Sequence[int]) -> str:
-    return bytes(data).partition(b"\0")[0].decode("utf-8", "backslashreplace")
+def _far_reader(one: EventField) -> _Reader:
+    """What reads a field whose data are elsewhere in the event."""
+    base = one.offset + one.size if one.type.startswith("__rel_loc") else 0
+
+    def read(body: bytes) -> Value:
+        begin, size = _PLACE.unpack_from(body, one.offset)
+        data = body[base + begin : base + begin + size]
+        return _text(data) if "char" in one.type else tuple(data)
+
+    return read
+
+
+def _letter(size: int, *, signed: bool) -> str:
+    return _LETTERS[size].lower() if signed else _LETTERS[size]
+
+
+def _text(data: bytes) -> str:
+    return data.partition(b"\0")[0].decode("utf-8", "backslashreplace")

@@ -10,7 +10,8 @@ trace-cmd reads several files. A kernel has one processor, so its number is the 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from errno import errorcode
 from typing import Any
 
 from windtunnel.model.event import Event
@@ -22,13 +23,16 @@ _NS_PER_SECOND = 1_000_000_000
 _STATES = {1: "S", 2: "D", 4: "T", 8: "t", 16: "X", 32: "Z", 64: "P", 128: "I"}
 _PREEMPTED = 0x100
 _ADDRESS = re.compile(r"^[sd]addr(_v6)?$")
-_OURS = frozenset(("common_pid", "task", "lost_before"))
+_OURS = frozenset(("common_pid", "task", "lost_before", "syscall"))
+_ERRNO_MAX = 4095
+# Of memory that was asked for; numbers of bytes and the like are smaller.
+_POINTER_MIN = 1 << 32
 
 
 def people_line(event: Event) -> str:
-    """Write an event for people: time, node, task, and all fields."""
+    """Write an event for people: time, node, task, and all fields; of a syscall as strace does."""
     who = f"{event.fields['task']}-{event.fields['common_pid']}"
-    said = f"{event.kind}: {_named(event.fields)}"
+    said = f"{event.kind}: {_FOR_PEOPLE.get(event.kind, _named)(event.fields)}"
     time = seconds_text(event.time_ns)
     return f"{time:>16} {event.node or '-':<8} {who:>22}  {said}".rstrip()
 
@@ -84,9 +88,38 @@ def _wake(fields: Mapping[str, Any]) -> str:
     )
 
 
+def _enters(fields: Mapping[str, Any]) -> str:
+    return f"NR {fields['id']} ({_hexadecimal(fields['args'])})"
+
+
+def _exits(fields: Mapping[str, Any]) -> str:
+    return f"NR {fields['id']} = {fields['ret']}"
+
+
+def _calls(fields: Mapping[str, Any]) -> str:
+    return f"{fields['syscall']}({_hexadecimal(fields['args'])})"
+
+
+def _returns(fields: Mapping[str, Any]) -> str:
+    result = int(fields["ret"])
+    if -_ERRNO_MAX <= result < 0:
+        return f"{fields['syscall']} = {result} ({errorcode.get(-result, 'restarted')})"
+    return f"{fields['syscall']} = {result if abs(result) < _POINTER_MIN else hex(result)}"
+
+
+def _hexadecimal(numbers: Sequence[int]) -> str:
+    return ", ".join(f"{number:x}" for number in numbers)
+
+
+_FOR_PEOPLE: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "sys_enter": _calls,
+    "sys_exit": _returns,
+}
 _AS_THE_KERNEL: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "sched_switch": _switch,
     "sched_waking": _wake,
     "sched_wakeup": _wake,
     "sched_wakeup_new": _wake,
+    "sys_enter": _enters,
+    "sys_exit": _exits,
 }

@@ -229,6 +229,18 @@ static void say_ready(void)
 	send_frame(READY, 0, 0, release, size > 0 ? size : 0);
 }
 
+/* We are not the first process, but one that it was told to start from itself. */
+static int other_program(int argc, char **argv)
+{
+	if (argc > 1)
+		prctl(PR_SET_NAME, argv[1]);
+	if (argc > 2 && !strcmp(argv[1], "capture"))
+		return capture(argc - 2, argv + 2);
+	if (argc > 2 && !strcmp(argv[1], "trace"))
+		return trace(argc - 2, argv + 2);
+	return 2;
+}
+
 int main(int argc, char **argv)
 {
 	sigset_t children;
@@ -236,7 +248,7 @@ int main(int argc, char **argv)
 
 	/* the first process gets words of the kernel's command line */
 	if (getpid() != 1)
-		return argc > 2 && !strcmp(argv[1], "capture") ? capture(argc - 2, argv + 2) : 2;
+		return other_program(argc, argv);
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&children);
 	sigaddset(&children, SIGCHLD);

@@ -21,6 +21,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/reboot.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -177,7 +178,15 @@ void fill_volume(const struct header *request, struct reader *reader);
 /* counters.c */
 void tell_counters(const struct header *request);
 
+/* program.c */
+void fail(const char *what) __attribute__((noreturn));
+void write_out(const char *data, size_t size);
+int told_to_end(void);
+
 /* capture.c */
 int capture(int count, char **arguments);
+
+/* trace.c */
+int trace(int count, char **arguments);
 
 #endif

@@ -68,12 +68,6 @@ struct scratch {
 #define JUMP(op, dst, value, off) OP(BPF_JMP | (op) | BPF_K, dst, 0, off, value)
 #define MAP(dst, what, fd) OP(BPF_LD | BPF_DW | BPF_IMM, dst, what, 0, fd), OP(0, 0, 0, 0, 0)
 
-static void fail(const char *what)
-{
-	fprintf(stderr, "%s: %s\n", what, strerror(errno));
-	_exit(1);
-}
-
 static int bpf(int command, union bpf_attr *attr)
 {
 	return syscall(SYS_bpf, command, attr, sizeof(*attr));
@@ -189,20 +183,6 @@ static void attach(int program, uint32_t index, bool out)
 		fail("attaching a capture (needs Linux 6.6)");
 }
 
-static void write_whole(const char *data, size_t size)
-{
-	while (size) {
-		ssize_t done = write(1, data, size);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			_exit(1);
-		data += done;
-		size -= done;
-	}
-}
-
 struct ring {
 	volatile unsigned long *consumer, *producer;
 	const char *data;
@@ -235,7 +215,7 @@ static void drain(struct ring *ring)
 		if (size & BPF_RINGBUF_BUSY_BIT)
 			return;
 		if (!(size & BPF_RINGBUF_DISCARD_BIT))
-			write_whole(head + BPF_RINGBUF_HDR_SZ, size);
+			write_out(head + BPF_RINGBUF_HDR_SZ, size);
 		size &= ~BPF_RINGBUF_DISCARD_BIT;
 		at += (size + BPF_RINGBUF_HDR_SZ + 7) / 8 * 8;
 		__atomic_store_n(ring->consumer, at, __ATOMIC_RELEASE);
@@ -249,13 +229,9 @@ int capture(int count, char **arguments)
 	struct ring ring = map_ring(ring_fd);
 	struct pollfd sources[2] = { { .fd = ring_fd, .events = POLLIN }, { .events = POLLIN } };
 	uint32_t magic = strtoul(arguments[0], NULL, 10);
-	sigset_t ends;
 	int i;
 
-	sigemptyset(&ends);
-	sigaddset(&ends, SIGTERM);
-	sigprocmask(SIG_BLOCK, &ends, NULL);
-	sources[1].fd = signalfd(-1, &ends, SFD_CLOEXEC);
+	sources[1].fd = told_to_end();
 	for (i = 1; i < count; i++) {
 		unsigned int pid, index, ways;
 		int process;

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from windtunnel.wire.syscalls import syscall_name
+from windtunnel.model.syscalls import syscall_name, syscall_names, syscall_number
 
 
 @pytest.mark.parametrize(
@@ -29,9 +29,17 @@ from windtunnel.wire.syscalls import syscall_name
         (424, "pidfd_send_signal"),
         (435, "clone3"),
         (450, "set_mempolicy_home_node"),
-        (451, "syscall 451"),
+        (451, "cachestat"),
+        (472, "fchroot"),
+        (473, "syscall 473"),
         (-1, "syscall -1"),
     ],
 )
 def test_a_syscall_has_the_name_of_the_kernels_table(number, expected):
     assert syscall_name(number) == expected
+
+
+def test_a_name_has_its_number_again():
+    for name in syscall_names():
+        assert syscall_name(syscall_number(name)) == name
+    assert syscall_number("openatt") is None

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names of syscalls, for messages about what a guest was doing.
+"""Names of syscalls: for messages about what a guest was doing, and for traces.
 
-Source: arch/x86/entry/syscalls/syscall_64.tbl (x86-64, Linux 6.1).
+Source: arch/x86/entry/syscalls/syscall_64.tbl (x86-64, Linux 7.3).
 """
 
 from __future__ import annotations
 
-_NAMES = (
+_FIRST = (
     "read write open close stat fstat lstat poll lseek mmap mprotect munmap brk rt_sigaction "
     "rt_sigprocmask rt_sigreturn ioctl pread64 pwrite64 readv writev access pipe select "
     "sched_yield mremap msync mincore madvise shmget shmat shmctl dup dup2 pause nanosleep "
@@ -54,14 +54,30 @@ _LATER = (
     "fsopen fsconfig fsmount fspick pidfd_open clone3 close_range openat2 pidfd_getfd "
     "faccessat2 process_madvise epoll_pwait2 mount_setattr quotactl_fd "
     "landlock_create_ruleset landlock_add_rule landlock_restrict_self memfd_secret "
-    "process_mrelease futex_waitv set_mempolicy_home_node"
+    "process_mrelease futex_waitv set_mempolicy_home_node cachestat fchmodat2 "
+    "map_shadow_stack futex_wake futex_wait futex_requeue statmount listmount "
+    "lsm_get_self_attr lsm_set_self_attr lsm_list_modules mseal setxattrat getxattrat "
+    "listxattrat removexattrat open_tree_attr file_getattr file_setattr listns "
+    "rseq_slice_yield fchroot"
 ).split()
 
 
 def syscall_name(number: int) -> str:
     """The name of syscall `number`; "syscall N" for one that is not known."""
-    if 0 <= number < len(_NAMES):
-        return _NAMES[number]
+    if 0 <= number < len(_FIRST):
+        return _FIRST[number]
     if _LATER_FIRST <= number < _LATER_FIRST + len(_LATER):
         return _LATER[number - _LATER_FIRST]
     return f"syscall {number}"
+
+
+def syscall_number(name: str) -> int | None:
+    """The number of a syscall; None for a name that is none's."""
+    if name in _FIRST:
+        return _FIRST.index(name)
+    return _LATER_FIRST + _LATER.index(name) if name in _LATER else None
+
+
+def syscall_names() -> tuple[str, ...]:
+    """All names, in the order of their numbers."""
+    return (*_FIRST, *_LATER)
