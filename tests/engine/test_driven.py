@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -14,6 +15,7 @@ from windtunnel.errors import HostError, OverdueError, StateError
 from windtunnel.model.hook import Limits
 from windtunnel.store.compare import digest_run
 from windtunnel.store.run_reader import RunReader
+from windtunnel.store.tracefile import trace_events
 
 MIB = 1 << 20
 
@@ -44,6 +46,21 @@ def test_equal_programs_leave_equal_runs(kernel_path, tmp_path):
             run.world.sleep("1 s")
         digests.add(digest_run(run.path))
     assert len(digests) == 1
+
+
+def test_a_trace_is_kept_whether_the_program_fails_or_not(kernel_path, tmp_path):
+    spec = replace(small_labs.pair(), trace=("task",))
+    for name, fails in (("one", False), ("two", True)):
+        run = DrivenRun(request(spec, kernel_path, tmp_path / name), schedule=False)
+        with suppress(ValueError), run:
+            run.world.node("b").run("exit 0")
+            if fails:
+                raise ValueError("wrong")
+    one, two = ((tmp_path / name / "files/trace.jsonl").read_text() for name in ("one", "two"))
+    assert one == two
+    assert {(event.node, event.fields["task"]) for event in trace_events(tmp_path / "one")} > {
+        ("b", "sh")
+    }
 
 
 def test_a_failed_step_is_the_verdict_and_the_end_comes_once(kernel_path, tmp_path):

@@ -701,8 +701,8 @@ class LabPart(Part):
     trace: list[Tracepoint] = Field(
         default=[],
         description="Tracepoints of the lab's kernels, recorded from lab time zero to the end: "
-        "systems, and single events.",
-        examples=[["sched", "tcp", "irq:irq_handler_entry"]],
+        "systems, and single events; syscalls are a system too.",
+        examples=[["sched", "tcp", "irq:irq_handler_entry", "syscalls:openat"]],
     )
     root: str = Field(
         default="/", description="The host directory that is the nodes' root file system."
