@@ -235,7 +235,7 @@ def test_a_syscall_that_there_is_not_is_told_with_its_place(program):
 
 LONG = """\
 name: long
-nodes: {a: {}, b: {}}
+nodes: {a: {cpu: {syscall_cost: 1 us}}, b: {}}  # so that the kernel has ticks meanwhile
 trace: [syscalls]
 steps:
   - {name: p, node: a, at: 1 s, cmd: dd if=/dev/zero of=/dev/null bs=1 count=%d}

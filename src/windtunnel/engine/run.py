@@ -162,6 +162,7 @@ class LabRun:
         """Take what the kernels have gathered; a check fails for what cannot be had."""
         tracing, trace = self._world.tracing, self._trace
         if tracing is not None and trace is not None:
+            self._progress("reading the trace")  # some 20 us an event
             self._take("trace", end_ns, lambda: tracing.end(self._world.nodes, trace))
         counts, coverage = self._world.coverage, self._coverage
         if counts is not None and coverage is not None:
