@@ -121,7 +121,7 @@ class KernelTrace:
         if name == _RAW_SYSCALLS:
             raise UsageError(
                 "this kernel cannot trace syscalls",
-                hint="kernels before 6.13 can with our patch, those of Debian from 7.3 on",
+                hint="those that `windtunnel kernel build` makes of 6.12 and of 7.3 can",
             )
         systems = self._run("ls events").decode().split()
         near = near_miss(name.partition(":")[0], systems)
@@ -136,6 +136,8 @@ class KernelTrace:
         )
         self._reader = reader
         reader.wait_until(lambda: b"ready\n" in self._said or not reader.running)
+        if reader.failure is not None:
+            raise reader.failure
         if not reader.running:
             raise self._cannot(self._said.decode(errors="replace").strip())
 
