@@ -8,12 +8,13 @@ import pytest
 
 from small_labs import EATER
 from windtunnel.engine import core
-from windtunnel.engine.inspecting import cores_of, find_core, kernel_of
+from windtunnel.engine.inspecting import find_core, kernel_of
 from windtunnel.engine.session import Session, SessionRequest, run_session
 from windtunnel.engine.world import WorldOptions
 from windtunnel.errors import GuestLostError, GuestStuckError, HostError, UsageError
 from windtunnel.images.kernels import find_kernel
 from windtunnel.model.lab import OWN, Command, LabSpec, NodeSpec, Step
+from windtunnel.store.corefiles import cores_of
 
 MIB = 1 << 20
 SECOND_NS = 1_000_000_000

@@ -116,6 +116,28 @@ def test_a_failed_run_is_compared_with_the_last_that_passed_by_itself(tmp_path):
     spoilt = run_page(failed)
     assert spoilt.warnings == ("no comparison with a run that passed: ProtocolError",)
     assert "Where it parts" not in spoilt.text
+    assert "There is no run of this lab that passed" not in spoilt.text
+
+
+def test_a_failed_run_that_is_alone_says_what_it_lacks(tmp_path):
+    failed = a_run(tmp_path)
+    alone = "There is no run of this lab that passed"
+    assert alone in run_page(failed).text
+    assert alone not in run_page(failed, against=a_run(tmp_path)).text
+    passed = a_run(tmp_path, state="passed")
+    assert alone not in run_page(passed).text
+
+
+def test_a_kernel_that_died_can_be_looked_into(tmp_path):
+    run = a_run(tmp_path)
+    assert "windtunnel inspect" not in run_page(run).text
+    (run / "core").write_bytes(b"")
+    assert "<code>windtunnel inspect .</code>" in run_page(run).text
+    (run / "core-r1").write_bytes(b"")
+    (run / "core-r2.failed").write_text("no space")
+    text = run_page(run).text
+    assert "<code>windtunnel inspect .</code>, <code>windtunnel inspect . --node r1</code>" in text
+    assert "r2" not in text
 
 
 def test_a_table_that_is_too_long_says_how_much_is_left_out(tmp_path):

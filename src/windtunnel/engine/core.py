@@ -14,9 +14,7 @@ from pathlib import Path
 from windtunnel.errors import HostError
 from windtunnel.machines.core import write_core
 from windtunnel.store import layout
-
-CORE = "core"
-FAILED = ".failed"
+from windtunnel.store.corefiles import CORE, FAILED
 
 CELLS_MAX = 10
 """How many cells of one result leave a core."""

@@ -30,6 +30,8 @@ LEAKS_MAX = 20
 _PLACE = "/tmp/.windtunnel-kmemleak"  # noqa: S108 - a guest's
 # A block must be 5 s old (MSECS_MIN_AGE in mm/kmemleak.c), and the same in two searches.
 _SEARCH = "echo scan > kmemleak && sleep 6 && echo scan > kmemleak && cat kmemleak || exit 9"
+# UBSAN tells files by the names that the compiler was given, with the place of the build.
+_BUILD_PLACE = re.compile(r"/\S*/\.building-[0-9a-f]+/source/")
 _LEAK = re.compile(r"(?m)^unreferenced object ")
 
 
@@ -81,7 +83,7 @@ class KernelSearch:
                 self.kernel,
                 report.title,
                 None if micros is None else micros * 1000,
-                report.extract[:MESSAGE_CHARACTERS_MAX],
+                _BUILD_PLACE.sub("", report.extract)[:MESSAGE_CHARACTERS_MAX],
                 not report.mishap,
             )
         yield from leaks_in(leaks, self.kernel)

@@ -3,40 +3,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from windtunnel.engine.core import CORE, FAILED
 from windtunnel.engine.kernelrecord import lab_kernel, node_kernels_of
 from windtunnel.errors import UsageError
 from windtunnel.images.kernels import Kernel
 from windtunnel.model.load import flat_spec
 from windtunnel.store import layout
+from windtunnel.store.corefiles import FAILED, RunCore, cores_of
 from windtunnel.store.run_reader import RunReader
-
-_OWN = f"{CORE}-"
-
-
-@dataclass(frozen=True, slots=True)
-class RunCore:
-    """A core in a run's folder.
-
-    Attributes:
-        path: of the file.
-        node: whose own kernel it is of; empty for that which nodes share.
-    """
-
-    path: Path
-    node: str
-
-
-def cores_of(run: Path) -> list[RunCore]:
-    """Find a run's cores, the shared kernel's first, then by the nodes' names."""
-    return [
-        RunCore(path, path.name.removeprefix(_OWN) if path.name != CORE else "")
-        for path in sorted([*run.glob(CORE), *run.glob(f"{_OWN}*")])
-        if path.suffix != FAILED and path.is_file()
-    ]
 
 
 def find_core(run: Path, node: str | None) -> RunCore:

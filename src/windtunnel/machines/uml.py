@@ -83,7 +83,10 @@ def arguments(options: UmlOptions) -> list[str]:
         "umid=guest",
         "uml_dir=uml",
         "panic=-1",
+        # User Mode Linux itself says nothing of what it tries; the kernel's warnings, and the
+        # stacks below its reports, come as warnings, which `quiet` alone would hide.
         "quiet",
+        "loglevel=5",
         *options.extra,
     ]
 

@@ -77,7 +77,8 @@ def inspect(
     _require_drgn()
     # Imported here, so that other commands do not wait for it.
     from windtunnel.cores.image import Image  # noqa: PLC0415
-    from windtunnel.engine.inspecting import cores_of, find_core, kernel_of  # noqa: PLC0415
+    from windtunnel.engine.inspecting import find_core, kernel_of  # noqa: PLC0415
+    from windtunnel.store.corefiles import cores_of  # noqa: PLC0415
     from windtunnel.store.run_reader import find_run  # noqa: PLC0415
 
     path = find_run(run, runs)

@@ -16,9 +16,9 @@ from typing import Any
 
 from rich.text import Text
 
-from windtunnel.engine.inspecting import cores_of
 from windtunnel.engine.run import Check
 from windtunnel.model.event import Event
+from windtunnel.store.corefiles import cores_of
 from windtunnel.store.run_reader import RunReader
 from windtunnel.ui import screen
 from windtunnel.ui.screen import speed_text, time_text

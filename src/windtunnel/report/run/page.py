@@ -34,6 +34,7 @@ from windtunnel.report.run.texts import crashes_of, kernel_lines, logs_of, outpu
 from windtunnel.report.run.throughput import throughput_of
 from windtunnel.report.run.timeline import TimelineRow, rows_json, timeline_of
 from windtunnel.report.text import shown, shown_line, shown_name
+from windtunnel.store.corefiles import cores_of
 from windtunnel.store.kernel_log import lab_zero_ns
 from windtunnel.store.results import CHECK_KINDS, check_result
 
@@ -84,7 +85,9 @@ def run_page(path: Path, *, against: Path | None = None) -> RunPage:
     lefts |= {"moments": moments_left, "bars": bars_left}
     table, table_left = _table(rows)
     lefts |= {"table": table_left}
+    warned = len(record.warnings)
     difference = _difference(record, against)
+    is_alone = difference is None and len(record.warnings) == warned
     css, script = _css(), _part("run.js")
     template = Environment(autoescape=True, undefined=StrictUndefined).from_string(
         _part("run.html")
@@ -100,6 +103,8 @@ def run_page(path: Path, *, against: Path | None = None) -> RunPage:
         failed_left=max(len(failed) - CHECKS_MAX, 0),
         crashes=data["crashes"],
         difference=_difference_json(difference),
+        is_alone=is_alone and record.state not in ("passed", UNFINISHED),
+        cores=[shown_name(core.node) for core in cores_of(record.path)],
         repeat=_repeat(record),
         is_replay=bool(_REPLAY.search(str(record.manifest.get("repeat", "")))),
         warnings=[shown_line(text) for text in record.warnings],
