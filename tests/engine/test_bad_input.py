@@ -188,7 +188,7 @@ def test_a_panic_ends_the_run_with_a_finding_and_keeps_the_console(options, tmp_
     assert (session.state, session.error.exit_status) == ("error", ExitStatus.GUEST)
     assert session.error.node == "a"
     assert session.error.message.startswith(
-        f"the kernel of shared has died while process 'python3' ran: {words}; its console says"
+        f"the shared kernel has died while process 'python3' ran: {words}; its console says"
     )
     reader = RunReader(session.path)
     finding = list(reader.events())[-1]
@@ -247,9 +247,8 @@ def test_a_program_that_never_asks_for_the_time_is_given_up(options, monkeypatch
     monkeypatch.setattr(loop, "BOOT_HOST_S", 1.0)
     with pytest.raises(GuestStuckError) as error:
         World(lab(), replace(options, kernel=replace(options.kernel, path=path)))
-    assert (
-        "the kernel of shared has not begun within 1 s of host time: its console said last"
-        in str(error.value)
+    assert "the shared kernel has not begun within 1 s of host time: its console said last" in str(
+        error.value
     )
     assert "  | I sleep" in str(error.value)
 

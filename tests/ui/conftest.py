@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import report_missing
 from program import Program
 from windtunnel.images.kernels import list_kernels, load_recipe
 from windtunnel.images.variant import parse_variant
@@ -37,8 +38,7 @@ def special_program(tmp_path: Path):
     """A function that gives the program with a special kernel, the newest that is built.
 
     `special_program(covers="net/ipv4/icmp.c")`, `special_program(sanitizers=("kasan",))`.
-    No test builds one, for that takes as long as any kernel: where there is none, the test
-    is skipped, and says how to build it. CI builds none.
+    `make kernels` builds one of each; a test never does.
     """
 
     def find(*, covers: str = "", sanitizers: tuple[str, ...] = ()) -> Program:
@@ -50,7 +50,10 @@ def special_program(tmp_path: Path):
             and (one.variant.covers(covers) if covers else _finds(one.variant, wanted))
         ]
         if not fitting:
-            pytest.skip(f"no such kernel is built: windtunnel kernel build {wanted.describe()}")
+            report_missing(
+                f"no such kernel is built: make kernels, or windtunnel kernel build "
+                f"{wanted.describe()}"
+            )
         folder = tmp_path / "work"
         folder.mkdir()
         program = Program(folder)

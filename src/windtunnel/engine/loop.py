@@ -25,6 +25,7 @@ from typing import Protocol
 
 from windtunnel.devices.backend import VhostUserBackend
 from windtunnel.engine.hostclock import monotonic_host_s
+from windtunnel.engine.parts import SHARED
 from windtunnel.engine.poller import Poller, Source
 from windtunnel.engine.seat import Seat, SeatState
 from windtunnel.errors import GuestLostError, GuestStuckError, InternalError, WindtunnelError
@@ -528,7 +529,7 @@ class Calendar:
         node = None if self._describe is None else self._describe(seat, task)
         meanwhile = "" if task is None else f" while process {task.name!r} ran"
         error = GuestLostError(
-            f"the kernel of {seat.name} has died{meanwhile}: {seat.last_words()}",
+            f"{_kernel_of(seat)} has died{meanwhile}: {seat.last_words()}",
             node=node,
             time_ns=time_ns - self.zero_ns,
         )
@@ -624,7 +625,7 @@ class Calendar:
     def _stuck(self, seat: Seat, limit_host_s: float) -> GuestStuckError:
         if seat.state is SeatState.STARTING:
             return GuestStuckError(
-                f"the kernel of {seat.name} has not begun within {limit_host_s:.0f} s of host "
+                f"{_kernel_of(seat)} has not begun within {limit_host_s:.0f} s of host "
                 f"time: {seat.last_words()}",
                 hint="is it built with time-travel support, as `windtunnel kernel build` does?",
             )
@@ -651,3 +652,7 @@ class Calendar:
 def _halts(seat: Seat, time_ns: int) -> bool:
     """Whether a guest that goes on at `time_ns` has come to where it is to halt."""
     return seat.halt is not None and seat.halt.time_ns <= time_ns
+
+
+def _kernel_of(seat: Seat) -> str:
+    return "the shared kernel" if seat.name == SHARED else f"the kernel of {seat.name}"
