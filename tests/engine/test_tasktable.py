@@ -24,3 +24,19 @@ def test_forks_renames_and_switches_tell_who_is_who():
     table.at(event("sched_switch", 21, next_pid=30, next_comm="kworker"))
     assert table.at(event("x", 30)) == Task("kworker", "")
     assert table.at(event("x", 99)) == Task("", "")
+
+
+def test_a_number_that_is_given_again_is_another_node_s():
+    table = TaskTable()
+    for node in ("r1", "r2"):
+        table.own(20, node)
+    table.own(9, "r3")
+    fork = event("sched_process_fork", 1, child_pid=20, child_comm="init")
+    assert table.node_of(9) == "r3"  # was there before
+    for node in ("r1", "r2", ""):
+        table.at(fork)
+        assert table.node_of(20) == node
+    # a child of a node's task is the node's, whoever had its number
+    table.own(21, "r1")
+    table.at(event("sched_process_fork", 9, child_pid=21, child_comm="sh"))
+    assert table.node_of(21) == "r3"

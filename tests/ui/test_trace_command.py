@@ -217,6 +217,41 @@ def test_syscalls_are_traced_with_their_names_and_results(booting_program):
 
 
 @pytest.mark.needs_uml
+def test_syscalls_are_slices_below_their_task(booting_program, need_module, tmp_path):
+    need_module("perfetto")
+    from perfetto.protos.perfetto.trace import perfetto_trace_pb2  # noqa: PLC0415
+
+    (booting_program.folder / "lab.yaml").write_text(SYSCALLS % "syscalls, sched")
+    assert booting_program("run", "lab.yaml").returncode == 0
+    target = tmp_path / "x.perfetto-trace"
+    assert booting_program("export", "latest", "-o", str(target)).returncode == 0
+    trace = perfetto_trace_pb2.Trace()
+    trace.ParseFromString(target.read_bytes())
+    tracks = {
+        packet.track_descriptor.uuid: packet.track_descriptor
+        for packet in trace.packet
+        if packet.HasField("track_descriptor")
+    }
+    nodes = {one.process.pid: one.process.process_name for one in tracks.values()}
+    threads = {one.thread.thread_name: one for one in tracks.values() if one.HasField("thread")}
+    cat = threads["cat"]
+    assert nodes[cat.thread.pid] == "a"  # from its first moment on the processor
+    (below,) = [one for one in tracks.values() if one.parent_uuid == cat.uuid]
+    assert below.name == "syscalls"
+    names, calls, depth = {}, [], 0
+    for packet in trace.packet:
+        names |= {one.iid: one.name for one in packet.interned_data.event_names}
+        event = packet.track_event
+        if packet.HasField("track_event") and event.track_uuid == below.uuid:
+            depth += 3 - 2 * event.type
+            assert depth in (0, 1)
+            calls += [names[event.name_iid]] if event.type == 1 else []
+    assert depth == 0
+    assert {"openat", "read", "write"} <= set(calls)
+    assert calls[-1] == "exit_group"
+
+
+@pytest.mark.needs_uml
 def test_only_some_syscalls_are_traced(booting_program):
     (booting_program.folder / "lab.yaml").write_text(SYSCALLS % "syscalls:openat, syscalls:execve")
     assert booting_program("run", "lab.yaml").returncode == 0

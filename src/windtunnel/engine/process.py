@@ -138,6 +138,11 @@ class Process:
         return self._own.pid
 
     @property
+    def start_ns(self) -> int:
+        """Lab time at which it was asked for."""
+        return self._world.lab_time(self._own.start_ns)
+
+    @property
     def failure(self) -> GuestError | None:
         """Why it could not be started; None when it was, or may still be."""
         failure = self._own.started.failure

@@ -192,6 +192,9 @@ class KernelTrace:
             if not task.node:
                 return None  # the agent's: all others are of nodes
             fields["syscall"] = syscall_name(fields["id"])
+        elif traced.name == "sched_switch":
+            next_node = self.tasks.node_of(fields["next_pid"])
+            fields["next_node"] = "" if next_node == PRIVATE else self.kernel or next_node
         fields["common_pid"], fields["task"] = traced.pid, task.name
         node = self.kernel or task.node
         return Event(traced.time_ns - zero_ns, 0, traced.name, node, fields, self.kernel, "trace")
@@ -291,11 +294,10 @@ class Tracing:
     def _write(self, nodes: Sequence[Node], write: Callable[[bytes], None]) -> tuple[int, int]:
         """Write the events; how many have no name, and before how many some were lost."""
         kernels = {kernel.kernel: kernel for kernel in self._kernels}
-        for node in nodes:
-            kernel = kernels.get(node.name) or kernels[""]
-            for process in node.processes:
-                if process.pid is not None:
-                    kernel.tasks.own(process.pid, node.name)
+        begun = [one for node in nodes for one in node.processes if one.pid is not None]
+        for process in sorted(begun, key=lambda one: one.start_ns):
+            kernel = kernels.get(process.node) or kernels[""]
+            kernel.tasks.own(process.pid or 0, process.node)
         zero_ns = self._zero_ns()
         streams = [_events(kernel, zero_ns) for kernel in self._kernels]
         nameless = lost = 0

@@ -89,9 +89,9 @@ class PerfettoWriter:
         """A slice begins."""
         return self._event(_Type.BEGIN, track, time_ns, name, more)
 
-    def end(self, track: int, time_ns: int) -> bytes:
-        """The slice that began last on a track ends."""
-        return self._event(_Type.END, track, time_ns, "", {})
+    def end(self, track: int, time_ns: int, more: Mapping[str, object] | None = None) -> bytes:
+        """The slice that began last on a track ends; what is told of it then is added to it."""
+        return self._event(_Type.END, track, time_ns, "", more or {})
 
     def instant(self, track: int, time_ns: int, name: str, more: Mapping[str, object]) -> bytes:
         """Something happens."""

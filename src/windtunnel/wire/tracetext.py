@@ -23,7 +23,7 @@ _NS_PER_SECOND = 1_000_000_000
 _STATES = {1: "S", 2: "D", 4: "T", 8: "t", 16: "X", 32: "Z", 64: "P", 128: "I"}
 _PREEMPTED = 0x100
 _ADDRESS = re.compile(r"^[sd]addr(_v6)?$")
-_OURS = frozenset(("common_pid", "task", "lost_before", "syscall"))
+_OURS = frozenset(("common_pid", "task", "lost_before", "syscall", "next_node"))
 _ERRNO_MAX = 4095
 # Of memory that was asked for; numbers of bytes and the like are smaller.
 _POINTER_MIN = 1 << 32
@@ -62,9 +62,11 @@ def _named(fields: Mapping[str, Any]) -> str:
 
 
 def value_text(key: str, value: Any) -> str:
-    """Write a field's value: addresses as such, other rows of bytes with dots between."""
+    """Write a field's value: addresses and a syscall's arguments as such, other rows with dots."""
     if not isinstance(value, (list, tuple)):
         return str(value)
+    if key == "args":
+        return _hexadecimal(value)
     known = address_text(bytes(value)) if _ADDRESS.search(key) else None
     return known or ".".join(map(str, value))
 

@@ -2,7 +2,8 @@
 """A run for ui.perfetto.dev: what ran when, in virtual time.
 
 Every node is a process there, with a thread for each of its tasks: a slice while it had
-the processor, and an instant for each other event of the trace. Below it are the
+the processor, an instant for each other event of the trace, and below it a slice for each
+syscall. Below a node are the
 processes that the lab started, counters of its interfaces, and the congestion window and
 round-trip time of its TCP flows. Faults, checks and findings are on the lab's own track.
 What came before lab time zero is left out, for no time there may be negative.
@@ -10,7 +11,7 @@ What came before lab time zero is left out, for no time there may be negative.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,7 +28,7 @@ _KERNEL_PIDS = 10_000_000
 _LAB = "the lab"
 _NO_NODE = "kernel"
 _INTERFACE_COUNTERS = ("rx_bytes", "tx_bytes", "rx_dropped", "tx_dropped")
-_OURS = frozenset(("common_pid", "task"))
+_OURS = frozenset(("common_pid", "task", "syscall", "next_node"))
 _INSTANTS = frozenset(("check", "step", "finding", "link", "node", "partition"))
 
 
@@ -92,6 +93,10 @@ class _Tracks:
         """A track of a node's own."""
         _, parent = self.node(node)
         return self._made((node, name), lambda: self.writer.track(parent, name))
+
+    def below_thread(self, thread: int, name: str) -> int:
+        """A track of a task's own."""
+        return self._made((thread, name), lambda: self.writer.track(thread, name))
 
     def counter(self, node: str, name: str, unit: str) -> int:
         """A counter of a node."""
@@ -175,6 +180,7 @@ class _Tasks:
         self._kernels: dict[str, int] = {}
         self._nodes: dict[int, str] = {}
         self._running: dict[str, int] = {}
+        self._calling: set[int] = set()
 
     def add(self, event: Event) -> None:
         """Take the next event of the trace."""
@@ -184,6 +190,12 @@ class _Tasks:
             self._switch(event)
             return
         track = self._track(event.kernel, tid, str(event.fields["task"]))
+        if event.kind in ("sys_enter", "sys_exit"):
+            self._syscall(event, track)
+            return
+        if event.kind == "sched_process_exit" and self._calling:
+            # exit_group does not come back
+            self._end_call(self._tracks.below_thread(track, "syscalls"), event.time_ns, {})
         self._tracks.put(self._writer.instant(track, event.time_ns, event.kind, _plain(event)))
         if event.kind == "tcp_probe":
             self._probe(event)
@@ -196,10 +208,27 @@ class _Tasks:
         pid = int(fields["next_pid"])
         if pid == 0:
             return  # it idles
-        track = self._track(kernel, self._tid(kernel, pid), str(fields["next_comm"]))
+        tid = self._tid(kernel, pid)
+        self._nodes[tid] = str(fields.get("next_node", ""))
+        track = self._track(kernel, tid, str(fields["next_comm"]))
         self._running[kernel] = track
         more = {"priority": int(fields["next_prio"])}
         self._tracks.put(self._writer.begin(track, event.time_ns, "running", more))
+
+    def _syscall(self, event: Event, thread: int) -> None:
+        """A slice for each, on a track below the task's: what blocks lasts over other tasks."""
+        track = self._tracks.below_thread(thread, "syscalls")
+        returns = {"returns": int(event.fields["ret"])} if event.kind == "sys_exit" else {}
+        self._end_call(track, event.time_ns, returns)
+        if event.kind == "sys_enter":
+            self._calling.add(track)
+            name = str(event.fields["syscall"])
+            self._tracks.put(self._writer.begin(track, event.time_ns, name, _plain(event)))
+
+    def _end_call(self, track: int, time_ns: int, more: Mapping[str, object]) -> None:
+        if track in self._calling:
+            self._calling.discard(track)
+            self._tracks.put(self._writer.end(track, time_ns, more))
 
     def _probe(self, event: Event) -> None:
         sight = sight_of(event.kind, event.fields)
