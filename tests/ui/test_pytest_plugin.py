@@ -235,7 +235,7 @@ def test_eat(world):
     assert "windtunnel.errors.GuestLostError: node b, at 0." in done.stdout
     report = done.stdout.partition("- windtunnel -")[2]
     assert re.search(r"^-- the kernel: .*panic_on_oom", report, re.MULTILINE), report
-    assert "  Kernel panic - not syncing: Out of memory" in report
+    assert "  python3 invoked oom-killer" in report  # what led to it
 
 
 def test_a_step_of_the_lab_that_fails_fails_the_test_that_let_its_time_come(booting_suite):

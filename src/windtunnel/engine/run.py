@@ -125,7 +125,7 @@ class LabRun:
         """Run to the end of the lab and judge it."""
         try:
             return self._run()
-        except WindtunnelError:
+        except (WindtunnelError, KeyboardInterrupt):
             if self._world.tracing is not None and self._trace is not None:
                 with suppress(WindtunnelError):  # what ended the run is told, not this
                     self._world.tracing.rescue(self._world.nodes, self._trace)
