@@ -247,7 +247,19 @@ def test_a_file_is_made_once(tmp_path):
     before = {path: path.stat().st_mtime_ns for path in (run / parts.FOLDER).iterdir()}
     ask(tmp_path, "select * from events, packets, log_lines")
     assert {path: path.stat().st_mtime_ns for path in (run / parts.FOLDER).iterdir()} == before
-    assert len(before) == 3
+    assert len(before) == 4  # lines and crashes come of one reading of the kernels' logs
+
+
+@pytest.mark.parametrize(("first", "then"), [("log_lines", "crashes"), ("crashes", "log_lines")])
+def test_logs_are_read_once_for_their_lines_and_their_crashes(tmp_path, first, then):
+    run = record(tmp_path)
+    ask(tmp_path, f"select * from {first}")
+    made = {path: path.stat().st_mtime_ns for path in stored(run, then)}
+    assert len(made) == 1
+    rows = ask(tmp_path, f"select * from {then} order by number")
+    assert {path: path.stat().st_mtime_ns for path in stored(run, then)} == made
+    shutil.rmtree(run / parts.FOLDER)
+    assert ask(tmp_path, f"select * from {then} order by number") == rows
 
 
 def test_a_run_that_was_moved_has_its_new_name(tmp_path):

@@ -12,7 +12,7 @@ from windtunnel.report.text import shown, shown_name
 from windtunnel.store.kernel_log import Console, kernel_logs
 from windtunnel.store.layout import host_errors
 from windtunnel.store.run_reader import OutputFile, RunReader
-from windtunnel.store.tables.rows import crash_rows_of, log_rows_of
+from windtunnel.store.tables.rows import crash_rows, log_rows
 
 LINES_MAX = 4_000
 """Of all kernels' logs: the first of them and the last."""
@@ -52,7 +52,7 @@ def kernel_lines(logs: Logs, zero_ns: int) -> tuple[list[list[Any]], int]:
     first: list[list[Any]] = []
     last: list[list[Any]] = []
     count = 0
-    for row in log_rows_of(logs, zero_ns):
+    for row in log_rows(logs, zero_ns):
         count += 1
         (first if count <= _FIRST_LINES else last).append(_line(row))
         if len(last) > 2 * (LINES_MAX - _FIRST_LINES):
@@ -85,7 +85,7 @@ def crashes_of(logs: Logs, zero_ns: int) -> list[dict[str, Any]]:
             "panicked": row["panicked"],
             "extract": shown(row["extract"], characters_max=EXTRACT_CHARACTERS_MAX),
         }
-        for row in crash_rows_of(logs, zero_ns)
+        for row in crash_rows(logs, zero_ns)
     ]
 
 

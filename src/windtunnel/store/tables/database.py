@@ -14,6 +14,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from windtunnel.errors import HostError, ProtocolError, StateError, UsageError, WindtunnelError
 from windtunnel.store import layout
+from windtunnel.store.kernel_log import kernel_logs, lab_zero_ns
 from windtunnel.store.layout import host_errors
 from windtunnel.store.run_reader import RunReader, is_run
 from windtunnel.store.tables import make, parts, rows, schema
@@ -362,8 +364,22 @@ class Runs:
                     captures,
                     lambda at: rows.packet_rows(at, captures, self._warn),
                 )
-            read = rows.log_rows if table is schema.LOG_LINES else rows.crash_rows
-            return self._maker.table(table, run, folder, rows.log_sources(run), read)
+            return self._make_of_logs(run, folder)[table]
+
+    def _make_of_logs(self, run: Path, folder: Path) -> dict[Table, list[Path]]:
+        """Make both tables of what kernels printed: to read it is what costs, not to write them."""
+        sources = rows.log_sources(run)
+        logs = cache(lambda: list(kernel_logs(run)))
+
+        def made(table: Table, read: Callable[..., make.Rows]) -> list[Path]:
+            return self._maker.table(
+                table, run, folder, sources, lambda at: read(logs(), lab_zero_ns(at))
+            )
+
+        return {
+            schema.LOG_LINES: made(schema.LOG_LINES, rows.log_rows),
+            schema.CRASHES: made(schema.CRASHES, rows.crash_rows),
+        }
 
     def _instead(self) -> Path:
         folder = self._scratch / "store"

@@ -20,7 +20,7 @@ from windtunnel.logs.reading import KernelLog
 from windtunnel.model.clock import parse_clock
 from windtunnel.model.result import CellResult
 from windtunnel.store import layout
-from windtunnel.store.kernel_log import Console, before_our_end, consoles, kernel_logs, lab_zero_ns
+from windtunnel.store.kernel_log import Console, before_our_end, consoles
 from windtunnel.store.run_reader import RunReader, is_run, list_runs
 from windtunnel.store.tracefile import has_trace, trace_file
 from windtunnel.wire import headers, pcapng
@@ -119,12 +119,7 @@ def log_sources(run: Path) -> list[Path]:
     return [*found, *names] if found else []
 
 
-def log_rows(run: Path) -> Iterator[Row]:
-    """Read all lines of a run's kernels."""
-    return log_rows_of(kernel_logs(run), lab_zero_ns(run))
-
-
-def log_rows_of(logs: Iterable[tuple[Console, KernelLog]], zero_ns: int) -> Iterator[Row]:
+def log_rows(logs: Iterable[tuple[Console, KernelLog]], zero_ns: int) -> Iterator[Row]:
     """Give all lines of kernels whose logs are read already."""
     for console, log in logs:
         number, lost = 0, 0
@@ -146,12 +141,7 @@ def log_rows_of(logs: Iterable[tuple[Console, KernelLog]], zero_ns: int) -> Iter
             number, lost = number + 1, 0
 
 
-def crash_rows(run: Path) -> Iterator[Row]:
-    """Read all crash reports of a run's kernels."""
-    return crash_rows_of(kernel_logs(run), lab_zero_ns(run))
-
-
-def crash_rows_of(logs: Iterable[tuple[Console, KernelLog]], zero_ns: int) -> Iterator[Row]:
+def crash_rows(logs: Iterable[tuple[Console, KernelLog]], zero_ns: int) -> Iterator[Row]:
     """Give all crash reports of kernels whose logs are read already."""
     for console, whole in logs:
         log = before_our_end(whole)
