@@ -116,13 +116,15 @@ def test_a_failed_run_is_compared_with_the_last_that_passed_by_itself(tmp_path):
     spoilt = run_page(failed)
     assert spoilt.warnings == ("no comparison with a run that passed: ProtocolError",)
     assert "Where it parts" not in spoilt.text
-    assert "There is no run of this lab that passed" not in spoilt.text
+    assert "No run that passed was found" not in spoilt.text
 
 
 def test_a_failed_run_that_is_alone_says_what_it_lacks(tmp_path):
     failed = a_run(tmp_path)
-    alone = "There is no run of this lab that passed"
-    assert alone in run_page(failed).text
+    alone = "No run that passed was found"
+    text = run_page(failed).text
+    assert alone in text
+    assert "<code>windtunnel report . --against GOOD</code>" in text
     assert alone not in run_page(failed, against=a_run(tmp_path)).text
     passed = a_run(tmp_path, state="passed")
     assert alone not in run_page(passed).text

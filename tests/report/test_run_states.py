@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +56,21 @@ def test_a_link_that_a_program_changes_is_changed_down_or_loses(tmp_path):
         ["down"], ["up"], ["worse"], ["up"], ["changed"], ["off"], ["up"], ["dead"],
     ]  # fmt: skip
     assert moments[-1].is_bad
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("the kernel died: oops; its console says:", "the kernel died: oops"),
+        ("it stood still; it last ran:", "it stood still"),
+        ("no answer; and none since", "no answer; and none since"),
+        ("it said:", "it said:"),
+    ],
+)
+def test_a_moment_does_not_introduce_what_does_not_follow(tmp_path, message, told):
+    events = (Event(8 * S, 0, "finding", "b", {"message": message}),)
+    moments, _ = moments_of(read_record(record(tmp_path, events)))
+    assert moments[-1].texts == [f"the run ends: {told}"]
 
 
 def test_too_many_moments_lose_those_that_change_nothing(tmp_path):

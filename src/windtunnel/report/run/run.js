@@ -447,7 +447,7 @@ function drawLog() {
   const lines = data.lines.filter(([, , level, owner, , text]) => has(text) && (find.level === 7 || (level !== null && level <= find.level)) && (!find.owner || owner === find.owner));
   byId("lines").replaceChildren(...lines.slice(0, find.lines).map(drawLine));
   byId("lines").hidden = !lines.length;
-  byId("lines-note").textContent = data.lines.length ? `${lines.length} of ${data.lines.length} lines${lines.length > find.lines ? `, the first ${find.lines} here` : ""}. ~ and ? say how sure it is that pieces are one line.` : "The kernel printed nothing.";
+  byId("lines-note").textContent = data.lines.length ? `${lines.length} of ${data.lines.length} lines${lines.length > find.lines ? `, the first ${find.lines} here` : ""}. T1 is the task with number 1; ~ and ? say how sure it is that pieces are one line. Before 0 s the kernel starts and the lab is made ready.` : "The kernel printed nothing.";
   byId("more").hidden = lines.length <= find.lines;
   drawOutputs();
 }

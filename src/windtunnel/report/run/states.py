@@ -7,6 +7,7 @@ and the holds that are left say: faults overlap and end in any order.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -114,7 +115,7 @@ class _Walk:
             case "finding":
                 moment = self._moment(event)
                 moment.is_bad = True
-                moment.texts.append(_line(f"the run ends: {fields.get('message', '')}"))
+                moment.texts.append(_line(f"the run ends: {_without_introduction(fields)}"))
                 if event.node:
                     self._hold(moment, f"node:{event.node}", "finding", "dead")
             case "lab-end":
@@ -234,6 +235,14 @@ def _change_text(change: Any) -> str:
     if isinstance(change, dict):
         return ", ".join(f"{word} {value}" for word, value in change.items())
     return str(change)
+
+
+# A finding's event has one line; "…; its console says:" introduces those that the run's
+# record and the top of the page have.
+def _without_introduction(fields: Mapping[str, Any]) -> str:
+    message = str(fields.get("message", ""))
+    told, _, introduction = message.rpartition("; ")
+    return told if told and introduction.endswith(":") else message
 
 
 def _line(text: str) -> str:
