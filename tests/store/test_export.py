@@ -145,6 +145,25 @@ def test_all_captures_are_merged_by_time_and_keep_what_they_say(tmp_path, need_p
     assert shown.stdout.split() == ["a:eth0", "b:lo", "a:eth0", "b:lo"]
 
 
+@pytest.mark.parametrize("says_next", [True, False])
+def test_a_task_stands_under_its_node_from_its_first_slice_on(tmp_path, says_next):
+    """As far as the trace says so: earlier versions gave only the node of an event's own task."""
+    next_task = {"next_pid": 7, "next_comm": "zebra", "next_prio": 120}
+    switch = {"common_pid": 0, "task": "<idle>"} | next_task
+    own = Event(1, 0, "sched_waking", "r1", {"common_pid": 7, "task": "zebra"}, "", "trace")
+    told = {"next_node": "r1"} if says_next else {}
+    switched = Event(2, 0, "sched_switch", "", switch | told, "", "trace")
+    trace = [switched] if says_next else [own, switched]
+    with begin(tmp_path) as writer:
+        writer.append_file("trace.jsonl", "".join(f"{one.to_line()}\n" for one in trace).encode())
+        writer.finish("passed", summary={})
+    export_run(writer.path, tmp_path / "x", Format.PERFETTO, warn=silent)
+    tracks = (tmp_path / "x").read_bytes()
+    assert b"r1" in tracks
+    # The idle task has no track: nothing here is of no node.
+    assert b"kernel" not in tracks
+
+
 def test_a_run_without_captures_has_nothing_to_merge(tmp_path):
     with begin(tmp_path) as writer:
         writer.finish("passed", summary={})

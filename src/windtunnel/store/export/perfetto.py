@@ -209,7 +209,8 @@ class _Tasks:
         if pid == 0:
             return  # it idles
         tid = self._tid(kernel, pid)
-        self._nodes[tid] = str(fields.get("next_node", ""))
+        if "next_node" in fields:  # earlier versions did not say; then its own events do
+            self._nodes[tid] = str(fields["next_node"])
         track = self._track(kernel, tid, str(fields["next_comm"]))
         self._running[kernel] = track
         more = {"priority": int(fields["next_prio"])}
