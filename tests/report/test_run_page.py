@@ -104,6 +104,19 @@ def test_the_first_difference_from_another_run_is_shown(tmp_path):
     assert "Where it parts" not in run_page(run).text
 
 
+def test_another_seed_is_no_first_difference_and_what_is_left_out_is_counted(tmp_path):
+    other_seed = Event(0, 0, "lab-begin", "", {"lab": "pair", "seed": 8, "kernel_ns": 10 * S})
+    events = tuple(other_seed if one.kind == "lab-begin" else one for one in page_runs.EVENTS)
+    outputs = {("a", f"p{number:02}"): b"x\n" for number in range(23)}
+    run = a_run(tmp_path, outputs=outputs)
+    other = record(tmp_path, events, outputs=dict.fromkeys(outputs, b"y\n"))
+    text = text_of(run_page(run, against=other).text)
+    assert "the first event that differs" not in text
+    assert "output of p19" in text
+    assert "output of p20" not in text
+    assert "(3 more outputs that differ; `windtunnel diff --json` has all)" in text
+
+
 def test_a_failed_run_is_compared_with_the_last_that_passed_by_itself(tmp_path):
     passed = a_run(tmp_path, state="passed", outputs={("a", "ready"): b"good\n"})
     failed = a_run(tmp_path)

@@ -14,6 +14,9 @@ from windtunnel.store.diff.counterpart import nearest_good
 from windtunnel.store.diff.events import Wanted
 from windtunnel.store.diff.runs import RunDifference, diff_runs
 
+IGNORED = frozenset(("lab-begin",))
+"""Kinds of events: lab-begin says only what the runs were made from, which stands above."""
+
 CONTEXT = 10
 """Events before the first one that differs."""
 
@@ -75,7 +78,7 @@ def _name(run: Path, other: Path) -> str:
 
 
 def _difference_text(run: Path, other: Path) -> str:
-    found = diff_runs(other, run, Wanted(context=CONTEXT))
+    found = diff_runs(other, run, Wanted(ignore=IGNORED, context=CONTEXT))
     return "\n".join(_lines(found)) or "Nothing that was recorded differs."
 
 
@@ -83,6 +86,7 @@ def _lines(found: RunDifference) -> Iterator[str]:
     for one in found.conditions:
         yield f"made from another {one.name}: other {one.a}, this {one.b}"
     yield from found.lab[:LINES_MAX]
+    yield from _left_out(len(found.lab), "changed lines of the lab")
     if not found.events.equal:
         yield "the first event that differs:"
         yield from (f"         {event_text(event)}" for event in found.events.before)
@@ -92,6 +96,12 @@ def _lines(found: RunDifference) -> Iterator[str]:
         yield f"output of {output.process} on {output.node}, {output.stream}, line {output.line}:"
         yield f"  other  {'(ended)' if output.a is None else output.a}"
         yield f"  this   {'(ended)' if output.b is None else output.b}"
+    yield from _left_out(len(found.outputs), "outputs that differ")
+
+
+def _left_out(count: int, what: str) -> Iterator[str]:
+    if count > LINES_MAX:
+        yield f"({count - LINES_MAX} more {what}; `windtunnel diff --json` has all)"
 
 
 def _side(event: Event | None) -> str:
