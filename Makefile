@@ -27,6 +27,18 @@ COUNTING := --coverage net/ipv4/icmp.c
 PURE := */windtunnel/errors.py,*/windtunnel/logs/*,*/windtunnel/matrix/*,*/windtunnel/model/*
 PURE := $(PURE),*/windtunnel/sim/*,*/windtunnel/wire/*
 PURE_TESTS := tests/logs tests/matrix tests/model tests/sim tests/wire tests/test_errors.py
+# Tests that boot a kernel only to have a run, or many: of what is searched for, sent about and
+# shown. No other kernel and no other user changes what they prove, so they run once.
+ONCE_TESTS := tests/docs/test_pytest_page.py tests/engine/test_killed_run.py \
+  tests/engine/test_search.py tests/examples/test_election_bug.py \
+  $(addprefix tests/examples/test_examples.py::test_,an_example_says_the_same \
+    every_cell_of_the_matrix what_an_example_says) \
+  $(patsubst %,tests/ui/test_%.py,coverage_command diff_command provider_commands pytest_plugin \
+    report_command run_cells run_cells_badly run_on_ray sanitizers search terminal)
+# Of these, what may fail for lack of rights: an ordinary user meets it again.
+RIGHTS_TESTS := tests/engine/test_killed_run.py tests/ui/test_run_cells.py
+# Tests of commands that only read and write files.
+FILE_TESTS := tests/report $(shell grep -LE 'needs_uml|booting_|_kernel' tests/ui/test_*.py)
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test lint types pytest coverage kernels as-user bench schedules yardsticks docs \
@@ -58,17 +70,19 @@ kernels: setup ## build the kernels that the tests boot (minutes each, once)
 	$(BIN)/windtunnel kernel build $(SEARCHING) $(patsubst %,--with %=n,$(WITHOUT))
 	$(BIN)/windtunnel kernel build $(COUNTING)
 
-# The newest kernel meets every test; each other one those that boot a kernel.
+# The newest kernel meets every test; each other one those whose result it can change.
 pytest: setup-dev ## the tests, as whoever you are
 	@first=yes; for kernel in $(KERNELS); do \
 	  echo "pytest --kernel $$kernel"; \
 	  if [ $$first ]; then $(PYTEST) --kernel $$kernel || exit; \
-	  else $(PYTEST) --kernel $$kernel -m needs_uml || exit; fi; first=; done
+	  else $(PYTEST) --kernel $$kernel -m needs_uml $(addprefix --deselect=,$(ONCE_TESTS)) || exit; \
+  fi; first=; done
 
-# What does no input or output is the same for everybody; so are reports.
+# What does no input or output is the same for everybody; so is what only reads and writes files.
 as-user: setup-dev ## when root: the tests again, as an ordinary user
 	@if [ "$$(id -u)" = 0 ]; then scripts/test-as-user --kernel $(firstword $(KERNELS)) \
-	  $(addprefix --ignore=,$(PURE_TESTS) tests/report); fi
+	  $(addprefix --ignore=,$(PURE_TESTS) $(FILE_TESTS)) \
+	  $(addprefix --deselect=,$(filter-out $(RIGHTS_TESTS),$(ONCE_TESTS))); fi
 
 # Not a part of `test` until these rooms have reached it.
 coverage: $(DEV) ## every branch of the rooms that do no input or output

@@ -7,6 +7,7 @@ program says. Run it after changing the schema or the help of a command.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import subprocess
@@ -176,6 +177,7 @@ def _command(words: tuple[str, ...]) -> str:
     return f"\n## {name}\n\n```text\n{_help(words).rstrip()}\n```\n"
 
 
+@functools.cache
 def _help(words: tuple[str, ...]) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "windtunnel", *words, "--help"],
