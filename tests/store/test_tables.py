@@ -401,6 +401,20 @@ def test_spoilt_lines_are_named_and_cost_nothing_else(tmp_path):
     assert said == [f"{run / 'events.jsonl'}: {why}"]
 
 
+def test_a_spoilt_line_is_named_by_its_place_in_the_file_when_that_has_grown(tmp_path):
+    run = record(tmp_path)
+    events = run / "events.jsonl"
+    whole = events.read_bytes()
+    events.write_bytes(b"".join(whole.splitlines(keepends=True)[:4]))
+    said: list[str] = []
+    assert len(ask(tmp_path, "select * from events", said)) == 4
+    events.write_bytes(whole + b"rubbish\n")
+    ask(tmp_path, "select * from events", said)
+    assert said == [
+        f"{events}: 1 lines are no events and are left out; line 11: not an event: 'rubbish\\n'"
+    ]
+
+
 def test_a_line_of_monstrous_length_costs_only_itself(tmp_path):
     record(tmp_path, [EVENTS[0], Event(1, 1, "output", "", {"text": "x" * (40 << 20)}), EVENTS[2]])
     said: list[str] = []

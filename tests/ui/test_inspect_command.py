@@ -157,6 +157,19 @@ def test_drgn_can_be_asked(locked):
     assert "comm is swapper" in said
 
 
+def test_a_core_that_was_cut_is_told_and_looked_into(locked, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(locked.folder / "runs/locked/0001", run)
+    whole = locked("inspect", str(run))
+    assert "not whole" not in whole.stderr
+    with (run / "core-a").open("r+b") as core:
+        core.truncate(core.seek(0, 2) * 9 // 10)
+    done = locked("inspect", str(run))
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"core-a is not whole: [\d,]+ bytes are missing at its end", done.stderr)
+    assert PANIC in done.stdout
+
+
 def test_what_is_no_core_is_said_to_be_none(locked, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(locked.folder / "runs/locked/0001", run)

@@ -337,6 +337,24 @@ def test_a_name_that_cannot_be_one_is_told_with_its_place(program):
     assert "names no tracepoints" in done.stderr
 
 
+def test_a_spoilt_line_of_a_trace_is_named_and_what_was_cut_left_out(program):
+    from recorded_runs import record  # noqa: PLC0415
+
+    run = record(program.folder / "runs")
+    line = (
+        '{"fields":{"common_pid":1,"task":"sh"},"kind":"x","node":"a","sequence":0,"time_ns":5}\n'
+    )
+    (run / "files").mkdir(exist_ok=True)
+    (run / "files/trace.jsonl").write_text(line + line + '{"fie')
+    done = program("trace", "latest")
+    assert (done.returncode, done.stdout.count("sh-1  x:")) == (0, 2)
+    (run / "files/trace.jsonl").write_text(line + "rubbish\n" + line)
+    for words in (("trace", "latest"), ("export", "latest", "-o", "x.pftrace")):
+        done = program(*words)
+        assert done.returncode == 4
+        assert "files/trace.jsonl:2: not an event: 'rubbish\\n'" in done.stderr
+
+
 def test_a_run_without_a_trace_says_how_to_get_one(program):
     from recorded_runs import record  # noqa: PLC0415
 

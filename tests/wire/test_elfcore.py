@@ -18,6 +18,7 @@ from windtunnel.wire.elfcore import (
     Piece,
     Thread,
     core_head,
+    whole_bytes,
 )
 
 PIECES = [
@@ -92,6 +93,15 @@ def test_a_process_without_memory_has_a_head(readelf):
     head, offsets = core_head(process(1), [])
     assert offsets == []
     assert "LOAD" not in readelf(head, "--segments")
+
+
+def test_a_head_says_how_large_the_whole_is():
+    head, offsets = core_head(process(4711), PIECES)
+    assert whole_bytes(head) == offsets[-1] + PAGE_BYTES
+    assert whole_bytes(head[:100]) == 64 + 56 * (len(PIECES) + 1)  # the table is cut
+    assert whole_bytes(core_head(process(1), [])[0]) == len(core_head(process(1), [])[0])
+    for no_core in (b"", head[:63], b"\x7fELF" + bytes(100)):
+        assert whole_bytes(no_core) == 0
 
 
 def test_too_many_pieces_are_refused():

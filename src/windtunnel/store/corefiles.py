@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from windtunnel.store.layout import host_errors
+from windtunnel.wire.elfcore import HEAD_MAX_BYTES, whole_bytes
+
 CORE = "core"
 FAILED = ".failed"
 
@@ -35,3 +38,13 @@ def cores_of(run: Path) -> list[RunCore]:
         for path in sorted([*run.glob(CORE), *run.glob(f"{_OWN}*")])
         if path.suffix != FAILED and path.is_file()
     ]
+
+
+def missing_bytes(core: Path) -> int:
+    """Say how much of a core is missing at its end, as a full disk leaves it; 0 if it is whole.
+
+    Raises:
+        HostError: it cannot be read.
+    """
+    with host_errors(core, f"read {core.name}", hint=""), core.open("rb") as file:
+        return max(whole_bytes(file.read(HEAD_MAX_BYTES)) - core.stat().st_size, 0)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from windtunnel.errors import UsageError
+from windtunnel.errors import ProtocolError, UsageError
 from windtunnel.model.event import Event
 from windtunnel.store import layout
 from windtunnel.store.layout import host_errors
@@ -28,16 +28,25 @@ def trace_events(run: Path) -> Iterator[Event]:
     Raises:
         UsageError: it has none.
         HostError: it cannot be read.
-        ProtocolError: a line is no event.
+        ProtocolError: a line is no event; names it.
     """
     if not has_trace(run):
         raise UsageError(
             f"{run} has no trace", hint="a lab says what it wants traced: trace: [sched, tcp]"
         )
     with host_errors(run, f"read {layout.TRACE}", hint=""), trace_file(run).open("rb") as lines:
-        for line in lines:
+        for number, line in enumerate(lines, start=1):
             if line.endswith(b"\n"):
-                yield parse_event(line)
+                yield _parsed(line, f"{trace_file(run)}:{number}")
+
+
+def _parsed(line: bytes, where: str) -> Event:
+    try:
+        return parse_event(line)
+    except ProtocolError as error:
+        raise ProtocolError(
+            f"{where}: {error.message}", hint="`windtunnel sql` leaves such lines out"
+        ) from error
 
 
 def flow_of(event: Event) -> Flow | None:

@@ -58,6 +58,7 @@ def export(
         ".xlsx": To.XLSX,
         ".pcapng": To.PCAPNG,
         ".perfetto-trace": To.PERFETTO,
+        ".pftrace": To.PERFETTO,
     }
     kind = to or endings.get(output.suffix)
     if kind is None:

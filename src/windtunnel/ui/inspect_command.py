@@ -78,13 +78,19 @@ def inspect(
     # Imported here, so that other commands do not wait for it.
     from windtunnel.cores.image import Image  # noqa: PLC0415
     from windtunnel.engine.inspecting import find_core, kernel_of  # noqa: PLC0415
-    from windtunnel.store.corefiles import cores_of  # noqa: PLC0415
+    from windtunnel.store.corefiles import cores_of, missing_bytes  # noqa: PLC0415
     from windtunnel.store.run_reader import find_run  # noqa: PLC0415
 
     path = find_run(run, runs)
     core = find_core(path, node)
     kernel = kernel_of(path, core)
     known = symbols_file or _symbols(kernel, build=symbols, quiet=quiet)
+    missing = missing_bytes(core.path)
+    if missing:
+        say_on_stderr(
+            f"warning: {core.path} is not whole: {missing:,} bytes are missing at its end; what "
+            "was there cannot be told"
+        )
     image = Image(core.path, kernel.path, known)
     others = [one.node or "the shared kernel" for one in cores_of(path) if one != core]
     if others and not quiet:

@@ -34,6 +34,9 @@ _STATUS_TAIL = struct.Struct("<i4x")
 # state, sname, zombie, nice; flags; uid, gid, pid, ppid, pgrp, sid; fname, psargs
 _PROCESS = struct.Struct("<BcBb4xQIIiiii16s80s")
 
+HEAD_MAX_BYTES = _HEADER.size + PIECES_MAX * _SEGMENT.size
+"""Of the header and the table of segments: 3.7 MB."""
+
 _IDENT = b"\x7fELF\x02\x01\x01" + bytes(9)
 _ET_CORE, _EM_X86_64, _EV_CURRENT = 4, 62, 1
 _PT_LOAD, _PT_NOTE = 1, 4
@@ -193,3 +196,24 @@ def _padded(data: bytes) -> bytes:
 
 def _aligned(number: int, to: int) -> int:
     return -(-number // to) * to
+
+
+def whole_bytes(head: bytes) -> int:
+    """Say how large a core is that begins so: up to the end of its last segment.
+
+    Args:
+        head: its first HEAD_MAX_BYTES, or all of it.
+
+    Returns:
+        Bytes; 0 for what is no core of ours.
+    """
+    if len(head) < _HEADER.size or head[: len(_IDENT)] != _IDENT:
+        return 0
+    _, _, _, _, _, begin, _, _, _, _, count, _, _, _ = _HEADER.unpack_from(head)
+    ends = [0]
+    for at in range(begin, begin + count * _SEGMENT.size, _SEGMENT.size):
+        if at + _SEGMENT.size > len(head):
+            return int(begin + count * _SEGMENT.size)  # not even the table is whole
+        _, _, offset, _, _, size, _, _ = _SEGMENT.unpack_from(head, at)
+        ends.append(offset + size)
+    return max(ends)

@@ -143,17 +143,17 @@ class Maker:
             try:
                 self._copy(_EVENT_QUERY + lines_of(piece, _EVENT_COLUMNS), target)
             except (duckdb.DataError, duckdb.ProgrammingError):
-                self._keep_good(source, piece, good)
+                self._keep_good(source, piece, good, first_line=1 + _lines_before(source, begin))
                 self._copy(_EVENT_QUERY + lines_of(good, _EVENT_COLUMNS), target)
         finally:
             piece.unlink(missing_ok=True)
             good.unlink(missing_ok=True)
 
-    def _keep_good(self, source: Path, piece: Path, good: Path) -> None:
+    def _keep_good(self, source: Path, piece: Path, good: Path, *, first_line: int) -> None:
         """Keep the lines that are events, and say how many are not."""
         bad, first = 0, ""
         with piece.open("rb") as lines, good.open("w", encoding="utf-8") as file:
-            for number, line in enumerate(lines, start=1):
+            for number, line in enumerate(lines, start=first_line):
                 try:
                     event = _parse_line(line)
                 except ProtocolError as error:
@@ -253,6 +253,15 @@ def _copy_bytes(source: Path, begin: int, end: int, target: Path) -> None:
         while left and (piece := file.read(min(left, _COPY_BYTES))):
             copy.write(piece)
             left -= len(piece)
+
+
+def _lines_before(source: Path, end: int) -> int:
+    count = 0
+    with source.open("rb") as file:
+        while end and (piece := file.read(min(end, _COPY_BYTES))):
+            count += piece.count(b"\n")
+            end -= len(piece)
+    return count
 
 
 def _clean(row: dict[str, Any]) -> dict[str, Any]:
