@@ -197,3 +197,4 @@ def test_a_core_of_another_build_is_refused(locked, tmp_path):
     done = locked("inspect", str(run))
     assert done.returncode == 3
     assert "which is not on this machine" in done.stderr
+    assert "windtunnel kernel build --source 7" in done.stderr

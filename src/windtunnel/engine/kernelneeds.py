@@ -65,11 +65,11 @@ def check_needs(kernel: Kernel, part: Part, lab: LabSpec) -> None:
         return
     whose = "the lab" if part.node is None else f"node {part.node.name}"
     what = ", ".join(f"CONFIG_{name} (for {why})" for name, why in missing.items())
-    source = "--source TREE" if not kernel.key else kernel.version
+    source = "TREE" if not kernel.key else kernel.version
     raise HostError(
         f"the kernel {kernel.path} of {whose} lacks {what}",
         hint=f"build it with our configuration, and with what it lacks: windtunnel kernel build "
-        f"{source} " + " ".join(f"--with {name}=y" for name in missing),
+        f"--source {source} " + " ".join(f"--with {name}=y" for name in missing),
     )
 
 

@@ -71,7 +71,7 @@ def _find(
         if found is None:
             raise HostError(
                 f"{what} was made with kernel {release}-{key}, which is not on this machine",
-                hint=f"build it: windtunnel kernel build {release}   (with windtunnel "
+                hint=f"build it: windtunnel kernel build --source {release}   (with windtunnel "
                 f"{manifest.get('windtunnel', '')}, whose patches and configuration it was "
                 f"made from); {again}",
             )
