@@ -46,7 +46,7 @@ def begin(path, lab_text="name: x\n"):
 def test_a_kernel_that_is_not_here_is_named_with_the_way_to_build_it():
     with pytest.raises(HostError, match=r"kernel 9\.9-0123456789ab, which is not") as caught:
         lab_kernel({"kernel": {"release": "9.9", "key": "0123456789ab"}, "windtunnel": "0.1.0"})
-    assert "windtunnel kernel build 9.9" in caught.value.hint
+    assert "windtunnel kernel build --source 9.9" in caught.value.hint
 
 
 def test_a_kernel_of_the_users_own_is_known_by_its_digest(tmp_path):

@@ -141,10 +141,10 @@ class Maker:
         try:
             _copy_bytes(source, begin, end, piece)
             try:
-                self._copy(_EVENT_QUERY + lines_of(piece, _EVENT_COLUMNS), target)
+                self._copy_anew(_EVENT_QUERY + lines_of(piece, _EVENT_COLUMNS), target, "piece")
             except (duckdb.DataError, duckdb.ProgrammingError):
                 self._keep_good(source, piece, good, first_line=1 + _lines_before(source, begin))
-                self._copy(_EVENT_QUERY + lines_of(good, _EVENT_COLUMNS), target)
+                self._copy_anew(_EVENT_QUERY + lines_of(good, _EVENT_COLUMNS), target, "good")
         finally:
             piece.unlink(missing_ok=True)
             good.unlink(missing_ok=True)
@@ -164,6 +164,15 @@ class Maker:
                 file.write(event.to_line().encode("utf-8", "replace").decode() + "\n")
         if bad:
             self.warn(f"{source}: {bad} lines are no events and are left out; {first}")
+
+    def _copy_anew(self, query: str, target: Path, name: str) -> None:
+        """Copy after a copy that failed, of which DuckDB may still remove what it had written."""
+        made = target.with_suffix(f".{name}.parquet")
+        try:
+            self._copy(query, made)
+            made.replace(target)
+        finally:
+            made.unlink(missing_ok=True)
 
     def _copy(self, query: str, target: Path) -> None:
         self.connection.execute(f"COPY ({query}) TO {quoted(str(target))} ({_FORMAT})")
