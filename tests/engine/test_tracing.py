@@ -72,6 +72,23 @@ def test_a_task_without_a_name_is_an_error_unless_its_name_may_be_lost(written):
     assert written(seen(1100, 4), seen(1200, pid=6)) == [(100, 4), (200, None)]
 
 
+def test_what_cuts_a_run_short_while_its_trace_is_written_leaves_no_event_twice(tmp_path):
+    kernel = Written(tmp_path, seen(1100), seen(1200))
+    kernel.tasks.learn(5, "sh")
+    tracing = Tracing([kernel], lambda: 1000)
+    lines = []
+
+    def interrupted(data):
+        lines.append(data)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tracing.end([], interrupted)
+    tracing.rescue([], lines.append)
+    kernel.close()
+    assert len(b"".join(lines).splitlines()) == 2
+
+
 @pytest.mark.needs_uml
 @pytest.mark.parametrize("error", [ProtocolError("no name"), GuestError("no answer")])
 def test_what_cannot_be_had_of_a_trace_is_a_check_that_fails(

@@ -245,6 +245,7 @@ class Tracing:
     def __init__(self, kernels: Sequence[KernelTrace], zero_ns: Callable[[], int]) -> None:
         self._kernels = kernels
         self._zero_ns = zero_ns
+        self._written = False
 
     def begin(self, tracepoints: Sequence[str]) -> None:
         """Switch tracepoints on in all kernels. Time passes."""
@@ -280,11 +281,15 @@ class Tracing:
     def rescue(self, nodes: Sequence[Node], write: Callable[[bytes], None]) -> None:
         """Write what has left the kernels, one of which has died; no time passes.
 
+        Nothing is written a second time: what cuts a run short may come when its trace is
+        written, or after that.
+
         Args:
             nodes: as for `end`.
             write: as for `end`.
         """
-        self._write(nodes, write)
+        if not self._written:
+            self._write(nodes, write)
 
     def close(self) -> None:
         """Forget all of it."""
@@ -293,6 +298,7 @@ class Tracing:
 
     def _write(self, nodes: Sequence[Node], write: Callable[[bytes], None]) -> tuple[int, int]:
         """Write the events; how many have no name, and before how many some were lost."""
+        self._written = True
         kernels = {kernel.kernel: kernel for kernel in self._kernels}
         begun = [one for node in nodes for one in node.processes if one.pid is not None]
         for process in sorted(begun, key=lambda one: one.start_ns):

@@ -23,7 +23,10 @@ _NS_PER_SECOND = 1_000_000_000
 _STATES = {1: "S", 2: "D", 4: "T", 8: "t", 16: "X", 32: "Z", 64: "P", 128: "I"}
 _PREEMPTED = 0x100
 _ADDRESS = re.compile(r"^[sd]addr(_v6)?$")
-_OURS = frozenset(("common_pid", "task", "lost_before", "syscall", "next_node"))
+ADDED = frozenset(("common_pid", "task", "syscall", "next_node"))
+"""Fields that are not the tracepoint's own, but say whose an event is, or what in words."""
+
+_OURS = ADDED | {"lost_before"}
 _ERRNO_MAX = 4095
 # Of memory that was asked for; numbers of bytes and the like are smaller.
 _POINTER_MIN = 1 << 32

@@ -20,7 +20,7 @@ from windtunnel.store.run_reader import RunReader
 from windtunnel.store.tracefile import has_trace, trace_events
 from windtunnel.wire.perfetto import PerfettoWriter
 from windtunnel.wire.traceflow import sight_of
-from windtunnel.wire.tracetext import value_text
+from windtunnel.wire.tracetext import ADDED, value_text
 
 _KERNEL_PIDS = 10_000_000
 """Threads of the second kernel are numbered from here, and so on: no pid is as large."""
@@ -28,7 +28,6 @@ _KERNEL_PIDS = 10_000_000
 _LAB = "the lab"
 _NO_NODE = "kernel"
 _INTERFACE_COUNTERS = ("rx_bytes", "tx_bytes", "rx_dropped", "tx_dropped")
-_OURS = frozenset(("common_pid", "task", "syscall", "next_node"))
 _INSTANTS = frozenset(("check", "step", "finding", "link", "node", "partition"))
 
 
@@ -252,7 +251,7 @@ def _plain(event: Event) -> dict[str, object]:
     return {
         key: value if isinstance(value, int) else _text(key, value)
         for key, value in sorted(event.fields.items())
-        if key not in _OURS
+        if key not in ADDED
     }
 
 
